@@ -1,10 +1,12 @@
 //! What is written to the standard output, in the form that was asked for.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
 use scheduled_one_protocol::clock::{Clock, SystemClock};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
 
 use crate::args::{Format, Global};
 use crate::failure::Failure;
@@ -22,17 +24,21 @@ pub(crate) struct Output {
     is_terminal: bool,
 }
 
-/// A document: its version, and one thing under its name.
+/// A document: its version, one thing under its name, and what there is to say of it.
 struct Document<'a, T> {
     key: &'static str,
     value: &'a T,
+    more: &'a BTreeMap<&'static str, Value>,
 }
 
 impl<T: Serialize> Serialize for Document<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
+        let mut map = serializer.serialize_map(Some(2 + self.more.len()))?;
         map.serialize_entry("version", &VERSION)?;
         map.serialize_entry(self.key, self.value)?;
+        for (key, value) in self.more {
+            map.serialize_entry(key, value)?;
+        }
         map.end()
     }
 }
@@ -91,7 +97,7 @@ impl Output {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Table | Format::Wide => self.table(show()),
-            Format::Json => self.document(key, &items),
+            Format::Json => self.document(key, &items, &BTreeMap::new()),
             Format::Jsonl => items.iter().try_for_each(|item| self.json_line(item)),
             Format::Name => {
                 let names = items.iter().map(|item| text::escape(&name(item)) + "\n");
@@ -110,14 +116,20 @@ impl Output {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Table | Format::Wide => self.print(&show()),
-            Format::Json => self.document(key, item),
+            Format::Json => self.document(key, item, &BTreeMap::new()),
             Format::Jsonl => self.json_line(item),
             Format::Name => self.print(&(text::escape(name) + "\n")),
         }
     }
 
-    fn document<T: Serialize>(&self, key: &'static str, value: &T) -> Result<(), Failure> {
-        let document = Document { key, value };
+    /// Writes a document of JSON, with more fields behind the thing.
+    pub(crate) fn document<T: Serialize>(
+        &self,
+        key: &'static str,
+        value: &T,
+        more: &BTreeMap<&'static str, Value>,
+    ) -> Result<(), Failure> {
+        let document = Document { key, value, more };
         let json = serde_json::to_string_pretty(&document).map_err(io::Error::from)?;
         self.print(&(text::harmless_json(&json) + "\n"))
     }

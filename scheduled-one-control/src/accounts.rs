@@ -11,7 +11,7 @@ use scheduled_one_protocol::{
 use scheduled_one_schedule::Schedule;
 
 use crate::ask::ask;
-use crate::audit::{AuditInput, AuditedTick, MAX_TICKS, UnitState};
+use crate::audit::{Audit, AuditInput, AuditedTick, MAX_TICKS, UnitState};
 use crate::catalog::{CatalogedJob, ms};
 use crate::control::Control;
 use crate::error::Error;
@@ -24,46 +24,37 @@ const LINES: usize = 10_000;
 pub(crate) struct Accounts {
     /// The schedule in force.
     pub(crate) schedule: Schedule,
-    /// It has no tick up to this instant.
-    pub(crate) since_ms: i64,
     /// The last instant that can be a tick: now, or when the last node that had the job was gone.
     pub(crate) to_ms: i64,
     /// When each unit was first seen, by shard.
     pub(crate) born_ms: BTreeMap<u32, i64>,
     /// The ledger, the oldest line first, as is the rest of what an audit needs.
     pub(crate) input: AuditInput,
-    /// The schedule in the code, and the same for ticks from before the one in force took its place; `None` if that in
-    /// the code is in force.
-    before: Option<(Schedule, AuditInput)>,
 }
 
 impl Accounts {
     /// The ticks of a range, its end left out, that are due.
-    pub(crate) fn audit(&self, range: Range<i64>) -> Vec<AuditedTick> {
-        let (from_ms, to_ms) = (range.start.saturating_sub(1), range.end.saturating_sub(1));
-        let before = self.before.iter().flat_map(|(own, input)| {
-            input.audit(own, from_ms, to_ms.min(self.since_ms).min(self.to_ms))
-        });
-        before.chain(self.in_force(range.clone())).collect()
+    pub(crate) fn audit(&self, range: Range<i64>) -> Audit {
+        let (from_ms, to_ms) = self.bounds(range);
+        self.input.whole(&self.schedule, from_ms, to_ms)
     }
 
     /// Whether a shard has more ticks in the range than an audit has.
     fn is_too_long(&self, range: Range<i64>) -> bool {
-        let (from_ms, to_ms) = (range.start.saturating_sub(1), range.end.saturating_sub(1));
-        let to_ms = to_ms.min(self.to_ms);
-        let since_ms = self.since_ms;
-        let mut before = self.before.iter();
-        before.any(|(own, input)| input.is_too_long(own, from_ms, to_ms.min(since_ms)))
-            || self
-                .input
-                .is_too_long(&self.schedule, from_ms.max(since_ms), to_ms)
+        let (from_ms, to_ms) = self.bounds(range);
+        self.input.is_too_long(&self.schedule, from_ms, to_ms)
     }
 
     /// Those of the schedule in force.
     pub(crate) fn in_force(&self, range: Range<i64>) -> Vec<AuditedTick> {
-        let from_ms = range.start.saturating_sub(1).max(self.since_ms);
-        let to_ms = range.end.saturating_sub(1).min(self.to_ms);
+        let (from_ms, to_ms) = self.bounds(range);
         self.input.audit(&self.schedule, from_ms, to_ms)
+    }
+
+    /// The instant before the range, and the last one of it that can be a tick.
+    fn bounds(&self, range: Range<i64>) -> (i64, i64) {
+        let last_ms = range.end.saturating_sub(1);
+        (range.start.saturating_sub(1), last_ms.min(self.to_ms))
     }
 }
 
@@ -84,8 +75,9 @@ impl Control {
     /// Each tick of a job in a range, its end left out, oldest first, with what became of it: no tick is left out, up
     /// to now by the store's clock. A range has at most 10,000 ticks of each shard. No program with the job is needed.
     ///
-    /// A tick counts by the schedule that the catalog has, and only from when the job was first seen. A schedule that
-    /// was [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before.
+    /// A tick counts by the schedule in force, and only from when the job was first seen. Of the time before that
+    /// schedule took the place of another one, by a deployment or because somebody [asked for it](Self::reschedule),
+    /// what the ledger has is listed; [`complete_since`](Audit::complete_since) says since when no tick is left out.
     /// Of a job that no living node has, ticks count until its last node was gone. What is older than the lines that
     /// the ledger keeps is [`NoLongerKept`](crate::audit::TickStatus::NoLongerKept). Runs that somebody asked for are
     /// no outcome of a tick.
@@ -94,11 +86,7 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Argument`] if the range has more ticks;
     /// [`Error::Schedule`] if this process cannot compute the ticks.
-    pub async fn audit(
-        &self,
-        job: &str,
-        range: Range<SystemTime>,
-    ) -> Result<Vec<AuditedTick>, Error> {
+    pub async fn audit(&self, job: &str, range: Range<SystemTime>) -> Result<Audit, Error> {
         self.check_right(Action::View, job).await?;
         let accounts = self.accounts(job).await?;
         let range = ms(range.start)..ms(range.end);
@@ -115,7 +103,7 @@ impl Control {
 
     pub(crate) async fn accounts(&self, job: &str) -> Result<Accounts, Error> {
         let in_force = self.in_force(job).await?;
-        let (cataloged, since_ms) = (&in_force.cataloged, in_force.since_ms);
+        let cataloged = &in_force.cataloged;
         // The state first: a run that ends in between is in the ledger by then.
         let found = self.unit_states(job, cataloged).await?;
         let store = self.reader(job);
@@ -123,36 +111,25 @@ impl Control {
         lines.reverse();
         let directives = self.read(store).await?.body.directives;
         let full = may_be_trimmed(lines.len(), cataloged);
-        let input = |lines, first_seen_ms: &dyn Fn(&Found) -> i64| {
-            let unit = |found: &Found| UnitState {
-                first_seen_ms: first_seen_ms(found),
-                ..found.state.clone()
-            };
-            AuditInput {
-                full,
-                lines,
-                units: found.iter().map(|one| (one.shard, unit(one))).collect(),
-                pauses: pauses(&directives, job, in_force.now_ms),
-            }
+        let unit = |found: &Found| UnitState {
+            first_seen_ms: found.born_ms,
+            since_ms: found.since_ms.max(in_force.since_ms),
+            ..found.state.clone()
         };
-        // Ticks from before this schedule took the place of another one were never ticks of the job.
-        let before = (since_ms > i64::MIN).then(|| {
-            // A schedule that decides since a later instant is the one in force.
-            let since_ms = |one: &Found| Some(one.since_ms).filter(|since| *since < since_ms);
-            let first = |one: &Found| one.born_ms.max(since_ms(one).unwrap_or_default());
-            (in_force.own.clone(), input(lines.clone(), &first))
-        });
-        let first = |one: &Found| one.born_ms.max(one.since_ms);
+        let input = AuditInput {
+            full,
+            lines,
+            units: found.iter().map(|one| (one.shard, unit(one))).collect(),
+            pauses: pauses(&directives, job, in_force.now_ms),
+        };
         let gone = found.iter().map(|one| one.gone_since_ms);
         let gone_since_ms = gone.collect::<Option<Vec<i64>>>();
         let gone_since_ms = gone_since_ms.and_then(|all| all.into_iter().max());
         Ok(Accounts {
             schedule: in_force.schedule.clone(),
-            since_ms,
             to_ms: gone_since_ms.unwrap_or(i64::MAX).min(in_force.now_ms),
             born_ms: found.iter().map(|one| (one.shard, one.born_ms)).collect(),
-            input: input(lines, &first),
-            before,
+            input,
         })
     }
 
@@ -191,6 +168,7 @@ impl Control {
             let state = UnitState {
                 decided_to_ms: marks.decided_to().map_or(0, TickMs::ms),
                 first_seen_ms: 0,
+                since_ms: 0,
                 waiting: waiting.map(|tick| tick.ms()).collect(),
                 running: running.map(TickMs::ms).collect(),
             };

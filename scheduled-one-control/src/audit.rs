@@ -1,13 +1,25 @@
 //! The audit: the schedule, tick by tick, each tick with its status. Pure: schedule, ledger and state in, ticks out.
 //! [`Control::audit`](crate::Control::audit) and the runtime read what it is computed from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
 use scheduled_one_protocol::{LedgerRecord, Outcome, PastPause, TickMs};
 use scheduled_one_schedule::Schedule;
 
 use crate::catalog::instant;
+
+/// The ticks of a job in a range of time, each with what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Audit {
+    /// The ticks, the oldest first.
+    pub ticks: Vec<AuditedTick>,
+    /// After this instant no tick is left out: since then the job has had the schedule that it has now. Which ticks it
+    /// had up to then is not known any more, so of that time those are listed of which the ledger has a line, and those
+    /// that run or wait; none is called a gap for want of a line. `None` if no tick of the range is left out.
+    pub complete_since: Option<SystemTime>,
+}
 
 /// What became of one tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +75,10 @@ pub const MAX_TICKS: usize = 10_000;
 pub struct UnitState {
     /// Ticks up to this one are decided, ms.
     pub decided_to_ms: i64,
-    /// Ticks after this one are ticks of the job, ms.
+    /// When it was first seen, ms: it has no tick up to then.
     pub first_seen_ms: i64,
+    /// Since when the schedule decides, ms: it has no tick up to then. 0 if it has from the beginning.
+    pub since_ms: i64,
     /// The ticks that run.
     pub running: Vec<i64>,
     /// The ticks that wait.
@@ -85,7 +99,28 @@ pub struct AuditInput {
 }
 
 impl AuditInput {
-    /// The ticks after `from_ms` up to `to_ms`, oldest first.
+    /// The ticks of the schedule after `from_ms` up to `to_ms`, and what the ledger has of the time before it decided.
+    pub fn whole(&self, schedule: &Schedule, from_ms: i64, to_ms: i64) -> Audit {
+        let since_ms = self.units.iter().map(|(_, unit)| unit.since_ms);
+        let since_ms = since_ms.max().unwrap_or_default();
+        let audits = self.by_unit(schedule);
+        let before = audits
+            .iter()
+            .flat_map(|audit| audit.ticks_before(from_ms, to_ms));
+        let mut ticks: Vec<AuditedTick> = before.collect();
+        ticks.extend(self.audit(schedule, from_ms, to_ms));
+        ticks.sort_by_key(|tick| (tick.tick, tick.shard));
+        let had_another = self
+            .units
+            .iter()
+            .any(|(_, unit)| unit.since_ms > unit.first_seen_ms.max(from_ms));
+        Audit {
+            ticks,
+            complete_since: had_another.then(|| instant(since_ms)),
+        }
+    }
+
+    /// The ticks of the schedule after `from_ms` up to `to_ms`, oldest first.
     pub fn audit(&self, schedule: &Schedule, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
         let audits = match self.units.is_empty() {
             true => self.by_node(schedule),
@@ -112,7 +147,7 @@ impl AuditInput {
             schedule,
             shard: *shard,
             node: None,
-            from_ms: state.first_seen_ms,
+            from_ms: state.first_seen_ms.max(state.since_ms),
             to_ms: i64::MAX,
             state: state.clone(),
             lines: self
@@ -203,6 +238,36 @@ impl<'a> UnitAudit<'a> {
                 self.audited(tick_ms, lines, last.or(missed), status)
             })
             .collect()
+    }
+
+    /// What is known of the ticks after `from_ms` up to `to_ms` that were due before the schedule decided.
+    fn ticks_before(&self, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
+        let to_ms = to_ms.min(self.state.since_ms);
+        let is_wanted = |tick_ms: &i64| from_ms < *tick_ms && *tick_ms <= to_ms;
+        let by_tick = self.by_tick();
+        let open = self.state.running.iter().chain(&self.state.waiting);
+        let known: BTreeSet<i64> = by_tick.keys().chain(open).copied().collect();
+        let single = known.into_iter().filter(is_wanted).filter_map(|tick_ms| {
+            let lines = by_tick.get(&tick_ms).map_or(&[][..], Vec::as_slice);
+            let last = lines.iter().rev().find(|line| !line.retried).copied();
+            let status = match last {
+                Some(line) => TickStatus::Decided(line.outcome),
+                None if self.state.running.contains(&tick_ms) => TickStatus::Running,
+                None if self.state.waiting.contains(&tick_ms) => TickStatus::Waiting,
+                None => TickStatus::Decided(lines.last()?.outcome),
+            };
+            let last = last.or(lines.last().copied());
+            Some(self.audited(tick_ms, lines, last, status))
+        });
+        let several = self.ranges().filter_map(|line| {
+            let ends = [line.tick.ms(), line.last_tick.ms()];
+            let tick_ms = ends.into_iter().find(is_wanted)?;
+            let mut tick =
+                self.audited(tick_ms, &[], Some(line), TickStatus::Decided(line.outcome));
+            tick.reason = format!("one of {} ticks: {}", line.count, tick.reason);
+            Some(tick)
+        });
+        single.chain(several).collect()
     }
 
     /// Lines of runs and of single ticks, by tick; notes are no outcomes.

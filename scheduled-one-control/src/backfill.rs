@@ -59,6 +59,8 @@ pub struct BackfillPlan {
     pub ticks: Vec<(SystemTime, u32)>,
     /// The version of the directive; 0 of a dry run, and if there is nothing to run.
     pub version: u64,
+    /// No living node runs the job: what is asked for waits until one does.
+    pub waits_for_node: bool,
     /// The ticks, as the directive has them.
     ranges: Vec<BackfillRange>,
 }
@@ -179,7 +181,8 @@ impl BackfillJob {
         let control = &self.control;
         control.check_right(Action::Backfill, &self.job).await?;
         let (backfill, schedule) = self.planned().await?;
-        Ok(plan(&backfill, &schedule, 0))
+        let waits = self.waits_for_node().await;
+        Ok(plan(&backfill, &schedule, 0, waits))
     }
 
     async fn planned(&self) -> Result<(Backfill, Schedule), Error> {
@@ -290,18 +293,27 @@ impl BackfillJob {
         };
         let changed = self.control.make(authorized, &change, |stored, now_ms, _| {
             if stored.backfill.as_ref().is_some_and(Backfill::is_open) {
-                return Err(change.conflict(stored.clone()));
+                return Err(change.conflict(stored.clone(), now_ms));
             }
             Ok(Some(Directive {
                 changed_at_ms: now_ms,
                 by: self.by.clone(),
                 note: self.note.clone(),
+                asked_by: self.by.clone(),
+                asked_note: self.note.clone(),
                 backfill: Some(backfill.clone()),
                 ..Directive::default()
             }))
         });
         let (changed, _) = changed.await?;
-        Ok(plan(&backfill, &schedule, changed.version))
+        let waits = self.waits_for_node().await;
+        Ok(plan(&backfill, &schedule, changed.version, waits))
+    }
+
+    /// A look that fails says nothing: it is no reason to fail.
+    async fn waits_for_node(&self) -> bool {
+        let has_node = self.control.is_run_somewhere(&self.job).await;
+        has_node.is_ok_and(|has_node| !has_node)
     }
 }
 
@@ -323,13 +335,19 @@ fn unseen(accounts: &Accounts, range: Range<i64>) -> impl Iterator<Item = (i64, 
     ticks.filter(move |tick| !ran.contains(tick))
 }
 
-fn plan(backfill: &Backfill, schedule: &Schedule, version: u64) -> BackfillPlan {
+fn plan(
+    backfill: &Backfill,
+    schedule: &Schedule,
+    version: u64,
+    waits_for_node: bool,
+) -> BackfillPlan {
     let ticks = ticks(backfill, schedule).into_iter();
     BackfillPlan {
         ticks: ticks
             .map(|tick| (instant(tick.tick_ms), tick.shard))
             .collect(),
         version,
+        waits_for_node,
         ranges: backfill.ranges.clone(),
     }
 }

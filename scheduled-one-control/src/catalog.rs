@@ -1,13 +1,16 @@
 //! What the catalog says of a job, and the ticks that follow from it.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scheduled_one_protocol::message::{MAX_BATCH, UnitStatus};
 use scheduled_one_protocol::{
     CatalogEntry, DecidingSchedule, JobDescriptor, ScheduleOverride, TickMs, UnitName,
 };
-use scheduled_one_schedule::{Restriction, Schedule, ScheduleError, Zone, ZoneData};
+use scheduled_one_schedule::{
+    Calendar, Restriction, Schedule, ScheduleError, ScheduleErrorKind, Zone, ZoneData,
+};
 
 use crate::ask::ask;
 use crate::control::{Control, MAX_SHARDS};
@@ -17,6 +20,10 @@ use crate::rights::Action;
 
 /// Most ticks that a call returns.
 pub(crate) const MAX_TICKS: usize = 100_000;
+
+/// The way out where the days of a calendar are missing.
+const WHOSE_CALENDARS: &str = "The store has the names of calendars, and their days are in the program: \
+    `Scheduler::control` has those of its scheduler, and `Control::calendar` takes them; the command has none";
 
 /// By which schedule a job has its ticks.
 pub(crate) struct InForce {
@@ -79,10 +86,12 @@ pub struct CatalogedJob {
     /// All that was said: the parts of the schedule (`cron` or `every_ms` and `offset_ms`, or `manual`; `tz`, `start`,
     /// `end`, `within`, `except`), the policies by their names, and the rest.
     pub descriptor: JobDescriptor,
+    /// Those that the handle was given which read it: the catalog has their names alone.
+    calendars: Arc<[Calendar]>,
 }
 
 impl CatalogedJob {
-    pub(crate) fn of(entry: &CatalogEntry) -> Self {
+    pub(crate) fn of(entry: &CatalogEntry, calendars: &Arc<[Calendar]>) -> Self {
         let descriptor = JobDescriptor::from_text(&entry.text);
         let text = |key| descriptor.get(key).map(str::to_owned);
         CatalogedJob {
@@ -92,6 +101,7 @@ impl CatalogedJob {
             first_ms: entry.first_ms,
             last_ms: entry.last_ms,
             descriptor,
+            calendars: Arc::clone(calendars),
         }
     }
 
@@ -144,16 +154,19 @@ impl CatalogedJob {
             job: job.to_owned(),
             why,
         };
-        let schedule = made_again(&self.descriptor, zones);
+        let schedule = made_again(&self.descriptor, zones, &self.calendars);
         let schedule = schedule
-            .map_err(|error| refuse(error.to_string()))?
+            .map_err(|error| match error.kind() {
+                ScheduleErrorKind::Calendar => refuse(format!("{error}. {WHOSE_CALENDARS}")),
+                _ => refuse(error.to_string()),
+            })?
             .ok_or_else(|| refuse("its kind is one that this release does not know".to_owned()))?;
         let identity = schedule.identity().to_string();
         match self.descriptor.get("identity") == Some(identity.as_str()) {
             true => Ok(schedule),
             false => Err(refuse(
-                "it has other ticks here than in its program: the time zone data differ, or it names a calendar that \
-                 only the program has. Give this process the same zone data"
+                "it has other ticks here than in its program: the time zone data differ, or the days of a calendar. Give \
+                 this process the same"
                     .to_owned(),
             )),
         }
@@ -161,7 +174,11 @@ impl CatalogedJob {
 }
 
 /// `None` if it has no part that says when it is due.
-fn made_again(job: &JobDescriptor, zones: &ZoneData) -> Result<Option<Schedule>, ScheduleError> {
+fn made_again(
+    job: &JobDescriptor,
+    zones: &ZoneData,
+    calendars: &[Calendar],
+) -> Result<Option<Schedule>, ScheduleError> {
     let zone = match job.get("tz") {
         Some(name) => zones.zone(name)?,
         None => Zone::utc(),
@@ -190,9 +207,10 @@ fn made_again(job: &JobDescriptor, zones: &ZoneData) -> Result<Option<Schedule>,
         let items: Vec<&str> = items.split('\n').collect();
         restriction = restriction.except_all(&items)?;
     }
-    // The days of calendars are not in the catalog: the identity says whether that matters.
-    let restriction = restriction.without_unknown_calendars();
-    plain.restricted(restriction).map(Some)
+    // The days of calendars are not in the catalog.
+    plain
+        .restricted(restriction.calendars(calendars)?)
+        .map(Some)
 }
 
 /// Up to which tick each of these shards is decided; 0 if none of one is.
@@ -236,7 +254,7 @@ impl Control {
             job: job.to_owned(),
             why: "no node has described it: its nodes are of an older release, or have not started yet".to_owned(),
         })?;
-        Ok((CatalogedJob::of(entry), now_ms))
+        Ok((CatalogedJob::of(entry, &self.calendars), now_ms))
     }
 
     /// The schedule in force, and up to which instant it has no tick; the schedule in the code, and the store's clock.
@@ -292,8 +310,9 @@ impl Control {
     }
 
     /// The ticks of a job's schedule in a range, its end left out; at most the first 100,000. A schedule that was
-    /// [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before. Of a
-    /// job that no living node has, those until its last node was gone.
+    /// [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before, even if
+    /// others were asked for before: which ticks the job had in the past, [`audit`](Self::audit) says. Of a job that no
+    /// living node has, those until its last node was gone.
     ///
     /// # Errors
     ///
@@ -347,5 +366,35 @@ mod tests {
             "{text}"
         );
         assert!(job(&[parts[2]]).schedule("nightly", &zones).is_err());
+    }
+
+    #[test]
+    fn a_schedule_with_a_calendar_needs_its_days() {
+        let zones = ZoneData::compiled_in();
+        let known = [Calendar::new("holidays", ["2026-05-01"])];
+        let restriction = Restriction::new(Zone::utc()).except("holidays").unwrap();
+        let restriction = restriction.calendars(&known).unwrap();
+        let daily = Schedule::cron("0 0 9 * * *", Zone::utc()).unwrap();
+        let daily = daily.restricted(restriction).unwrap();
+        let identity = daily.identity().to_string();
+        let parts = [
+            ("cron", "0 0 9 * * *"),
+            ("except", "holidays"),
+            ("identity", identity.as_str()),
+        ];
+        let without = job(&parts);
+        let refused = without.schedule("daily", &zones).unwrap_err().to_string();
+        for words in ["`holidays`", "Control::calendar", "the command has none"] {
+            assert!(refused.contains(words), "{refused}");
+        }
+        let [holidays] = known;
+        let with = |calendar| CatalogedJob {
+            calendars: [calendar].into(),
+            ..without.clone()
+        };
+        assert_eq!(with(holidays).schedule("daily", &zones).unwrap(), daily);
+        let other = with(Calendar::new("holidays", ["2026-05-02"]));
+        let refused = other.schedule("daily", &zones).unwrap_err().to_string();
+        assert!(refused.contains("the days of a calendar"), "{refused}");
     }
 }

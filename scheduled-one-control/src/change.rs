@@ -14,7 +14,7 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::reader::Reader;
 use crate::wish::{TOO_FAR, Wish};
-use make::conflict;
+use make::{conflict, is_held};
 
 pub(crate) use make::{Change, REPEATED_AFTER_MS};
 
@@ -31,12 +31,16 @@ pub struct Changed {
     pub version: u64,
     /// It was so before, and nothing was changed.
     pub already: bool,
+    /// All jobs are paused by [`Control::pause_all`], and this one with them, whatever was changed:
+    /// [`Control::resume_all`] ends that.
+    pub all_paused: bool,
 }
 
 /// Before anything is changed.
 const NOTHING: Changed = Changed {
     version: 0,
     already: true,
+    all_paused: false,
 };
 
 impl Changed {
@@ -44,6 +48,7 @@ impl Changed {
     fn add(&mut self, other: Changed) {
         self.version = self.version.max(other.version);
         self.already &= other.already;
+        self.all_paused |= other.all_paused;
     }
 }
 
@@ -89,7 +94,8 @@ impl Control {
         self.change(job, Wish::PAUSE)
     }
 
-    /// Ends the pause of a job. A job that is also paused by [`pause_all`](Self::pause_all) stays paused.
+    /// Ends the pause of a job. A job that is also paused by [`pause_all`](Self::pause_all) stays paused:
+    /// [`all_paused`](Changed::all_paused) says so.
     ///
     /// # Errors
     ///
@@ -349,10 +355,15 @@ impl ChangeDirective {
         let stored = stored.unwrap_or_default();
         let version = stored.version;
         if self.expect.is_some_and(|expected| expected != version) {
-            return Err(self.conflict(stored));
+            return Err(self.conflict(stored, now_ms));
         }
+        let all_paused = is_held(&reply.body.directives, &self.subject, now_ms);
         let already = self.wished(&stored, now_ms, false)?.is_none();
-        Ok(Changed { version, already })
+        Ok(Changed {
+            version,
+            already,
+            all_paused,
+        })
     }
 
     /// Reads, changes what was read, and sets it if it is still the same.
@@ -368,8 +379,8 @@ impl ChangeDirective {
         Ok(changed)
     }
 
-    pub(crate) fn conflict(&self, now: Directive) -> Error {
-        conflict(&self.subject, now)
+    pub(crate) fn conflict(&self, now: Directive, at_ms: i64) -> Error {
+        conflict(&self.subject, now, at_ms)
     }
 }
 

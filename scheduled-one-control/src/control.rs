@@ -7,7 +7,7 @@ use scheduled_one_protocol::message::{
     Caller, ControlReply, JobList, JobsDigest, MAX_BATCH, Member, Reply,
 };
 use scheduled_one_protocol::{ALL_JOBS, Bucket, ScheduleId, Store, UnitName};
-use scheduled_one_schedule::distance;
+use scheduled_one_schedule::{Calendar, distance};
 
 use crate::ask::ask;
 use crate::error::Error;
@@ -29,6 +29,7 @@ pub struct Control {
     pub(crate) caller: Caller,
     /// What may be done through it: all of them have to allow. Without any, everything.
     pub(crate) rights: Vec<Arc<Rights>>,
+    pub(crate) calendars: Arc<[Calendar]>,
 }
 
 /// A caller that is no node: it has no leases, so it never prolongs a quarantine.
@@ -87,8 +88,19 @@ impl Control {
         Ok(Control {
             caller: caller(stores.len() as u32)?,
             rights: Vec::new(),
+            calendars: Arc::default(),
             stores: stores.into(),
         })
+    }
+
+    /// Gives it a calendar that jobs name in `except`: the store has the names of calendars and not their days, and
+    /// without these no tick of such a job can be computed. It takes the place of one of the same name.
+    /// `Scheduler::control` has those of its scheduler.
+    pub fn calendar(mut self, calendar: Calendar) -> Self {
+        let others = self.calendars.iter();
+        let others = others.filter(|other| other.name() != calendar.name());
+        self.calendars = others.cloned().chain([calendar.clone()]).collect();
+        self
     }
 
     /// The store of a job, for what may change something: behind an authorization.

@@ -103,8 +103,8 @@ fn pauses(directives: &Directives, job: &str, now_ms: i64) -> Vec<PauseOf> {
         Some(PauseOf {
             of_all,
             pause,
-            note: directive.note.clone(),
-            by: directive.by.clone(),
+            note: directive.asked_note.clone(),
+            by: directive.asked_by.clone(),
             version: directive.version,
         })
     };
@@ -136,7 +136,8 @@ impl Control {
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let directives = reply.body.directives;
         let catalog = reply.body.catalog.unwrap_or_default();
-        let cataloged = catalog.get(job).map(CatalogedJob::of);
+        let cataloged = catalog.get(job);
+        let cataloged = cataloged.map(|entry| CatalogedJob::of(entry, &self.calendars));
         let mut having = self.nodes(store).await?;
         having.retain(|node| node.jobs.contains_key(job));
         let shards = shards(&having, job, cataloged.as_ref());

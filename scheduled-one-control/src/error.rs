@@ -54,12 +54,14 @@ pub enum Error {
         nearest: Vec<String>,
     },
     /// The directive has another version than the caller expected.
-    #[error("{}", conflict(.subject, .now))]
+    #[error("{}", conflict(.subject, .now, *.at_ms))]
     Conflict {
         /// The job, or `*`.
         subject: String,
-        /// The directive as it is now.
+        /// The directive as it is now: that of the job, or of its backfill.
         now: Box<Directive>,
+        /// When it was so, by the store's clock.
+        at_ms: i64,
     },
     /// Nodes of an older release live, which know nothing of what is asked for: nothing is changed.
     #[error(
@@ -74,7 +76,7 @@ pub enum Error {
     /// Runs of several shards have the fencing token that was to name one.
     #[error(
         "runs of several shards of {job} have the token {token}: {}. Name the shard of the run that is meant",
-        .shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+        numbers(.shards)
     )]
     ManyRuns {
         /// The job.
@@ -84,14 +86,17 @@ pub enum Error {
         /// The shards, from 0.
         shards: Vec<u32>,
     },
-    /// As many requests for a job wait as may wait.
-    #[error(
-        "{MAX_WAITING_REQUESTS} requests for `{job}` wait: no more are taken. See why they do not start (`describe`), and \
-         ask again when they have"
-    )]
+    /// As many requests for a job wait as may wait, or for some of its shards.
+    #[error("{}", too_many(.job, .id, .full, .taken))]
     TooMany {
         /// The job.
         job: String,
+        /// The id of the request: asked for again with it, nothing runs twice.
+        id: String,
+        /// The shards, from 0, of which it was not taken.
+        full: Vec<u32>,
+        /// Those of which it was taken, now or before: there it runs.
+        taken: Vec<u32>,
     },
     /// A request has not ended in time.
     #[error(
@@ -175,6 +180,27 @@ fn with_job(job: &str) -> String {
     }
 }
 
+fn too_many(job: &str, id: &str, full: &[u32], taken: &[u32]) -> String {
+    let many = MAX_WAITING_REQUESTS;
+    match taken.is_empty() {
+        true => format!(
+            "{many} requests for `{job}` wait: no more are taken. See why they do not start (`describe`), and ask again \
+             when they have"
+        ),
+        false => format!(
+            "{many} requests wait in these shards of `{job}`, which take no more: {}. The other {} have the request {id}. \
+             See why those do not start (`describe`), and ask again with the id {id} when they have: nothing runs twice",
+            numbers(full),
+            taken.len()
+        ),
+    }
+}
+
+fn numbers(shards: &[u32]) -> String {
+    let numbers: Vec<String> = shards.iter().map(u32::to_string).collect();
+    numbers.join(", ")
+}
+
 fn did_you_mean(nearest: &[String]) -> String {
     match nearest.is_empty() {
         true => "; `jobs()` lists those there are".to_owned(),
@@ -182,20 +208,55 @@ fn did_you_mean(nearest: &[String]) -> String {
     }
 }
 
-fn conflict(subject: &str, now: &Directive) -> String {
-    let what = match now.pause {
-        Some(_) => "paused",
-        None => "not paused",
+fn conflict(subject: &str, now: &Directive, at_ms: i64) -> String {
+    let subject = match subject {
+        ALL_JOBS => "the directive for all jobs".to_owned(),
+        job => format!("`{job}`"),
     };
-    let by = match now.by.as_str() {
+    if let Some(backfill) = &now.backfill {
+        return format!(
+            "a backfill of {subject} goes on, {}: {} of {} ticks were asked for. Wait until it is over, or stop it first",
+            asked_by(&now.asked_by, &now.asked_note),
+            backfill.asked,
+            backfill.total
+        );
+    }
+    if now.version == 0 {
+        return format!(
+            "nobody has asked for anything of {subject} yet: its version is 0; ask again with that version"
+        );
+    }
+    let pause = match now.is_paused(at_ms) {
+        true => format!("paused, {}", asked_by(&now.asked_by, &now.asked_note)),
+        false => "not paused".to_owned(),
+    };
+    let schedule = match &now.schedule {
+        Some(own) if own.is_reset() => ", and has the schedule in its code again".to_owned(),
+        Some(own) => format!(
+            ", and is to have the schedule `{}` in {}, {}",
+            own.text,
+            own.zone,
+            asked_by(&own.by, "")
+        ),
+        None => String::new(),
+    };
+    format!(
+        "somebody else was faster: {subject} is {pause}{schedule}; its version is {} since the last change, {}. Look at \
+         it, and ask again with that version",
+        now.version,
+        asked_by(&now.by, &now.note)
+    )
+}
+
+fn asked_by(by: &str, note: &str) -> String {
+    let by = match by {
         "" => "somebody",
         by => by,
     };
-    format!(
-        "somebody else was faster: {subject} is {what} since version {}, by {by} ({:?}); look at it, and ask again with \
-         that version",
-        now.version, now.note
-    )
+    match note {
+        "" => format!("by {by}"),
+        note => format!("by {by} ({note:?})"),
+    }
 }
 
 impl fmt::Debug for Error {

@@ -146,7 +146,7 @@ impl Control {
             }
             for (job, entry) in &catalog {
                 let summary = here.entry(job.clone()).or_default();
-                summary.cataloged = Some(CatalogedJob::of(entry));
+                summary.cataloged = Some(CatalogedJob::of(entry, &self.calendars));
             }
             for node in self.nodes(store).await? {
                 for (job, schedule) in node.jobs {

@@ -66,6 +66,7 @@ pub use rights::{Action, Rights};
 pub use run::RunJob;
 pub use scheduled_one_protocol::TrailEntry;
 pub use scheduled_one_protocol::message::OnBusy;
+pub use scheduled_one_schedule::Calendar;
 pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};
 pub use trail::{ReadTrail, Trail, TrailCursor};
 pub use unit_record::UnitRecord;

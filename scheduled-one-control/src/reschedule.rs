@@ -150,7 +150,7 @@ impl ChangeDirective {
             .expect
             .is_some_and(|expected| expected != stored.version)
         {
-            return Err(self.conflict(stored));
+            return Err(self.conflict(stored, now_ms));
         }
         let next = schedule.after(now_ms).take(PREVIEWED);
         Ok(SchedulePreview {

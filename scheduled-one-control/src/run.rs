@@ -52,7 +52,8 @@ impl Control {
     /// # Errors
     ///
     /// [`Error::UnknownJob`]; [`Error::Argument`]: an argument cannot be used, or each node runs the job by itself
-    /// (`scope = every_node`); [`Error::TooMany`] requests wait; [`Error::Store`].
+    /// (`scope = every_node`); [`Error::TooMany`] requests wait, perhaps of some shards only, and the
+    /// others have the request; [`Error::Store`].
     pub fn run(&self, job: impl Into<String>) -> RunJob {
         RunJob {
             control: self.clone(),
@@ -198,6 +199,7 @@ impl RunJob {
         }
         let mut runs = Vec::with_capacity(asks.len());
         let (mut already, mut quarantined_until_ms) = (true, None);
+        let mut full = Vec::new();
         for batch in asks.chunks(scheduled_one_protocol::message::MAX_BATCH) {
             let reply = ask(|| authorized.ask(batch)).await?;
             let until_ms = reply.head.quarantine_until_ms;
@@ -210,7 +212,11 @@ impl RunJob {
                         tick
                     }
                     Asked::Known { tick } => tick,
-                    Asked::Full => return Err(Error::TooMany { job: self.job }),
+                    // The other shards are asked all the same: whoever asks again knows which are left.
+                    Asked::Full => {
+                        full.push(wanted.unit.shard());
+                        continue;
+                    }
                 };
                 runs.push(RequestedRun {
                     unit: wanted.unit.clone(),
@@ -218,6 +224,14 @@ impl RunJob {
                     tick,
                 });
             }
+        }
+        if !full.is_empty() {
+            return Err(Error::TooMany {
+                job: self.job,
+                id: request.id,
+                full,
+                taken: runs.iter().map(|run| run.unit.shard()).collect(),
+            });
         }
         let has_node = self.control.is_run_somewhere(&self.job).await;
         Ok(RunHandle {

@@ -70,7 +70,8 @@ impl Control {
         let mut lines = ask(|| store.ledger(&job.job, MAX_LINES)).await?;
         lines.reverse();
         let unit = |one: &Found| UnitState {
-            first_seen_ms: one.born_ms.max(one.since_ms),
+            first_seen_ms: one.born_ms,
+            since_ms: one.since_ms,
             ..one.state.clone()
         };
         let input = AuditInput {

@@ -135,7 +135,7 @@ impl ChangeDirective {
             (Wish::Pause { .. }, holding) => {
                 let until_ms = self.wish.paused_until_ms(now_ms)?;
                 match holding {
-                    Some(pause) if pause.until_ms == until_ms && stored.note == self.note => {
+                    Some(pause) if pause.until_ms == until_ms && stored.asked_note == self.note => {
                         return Ok(None);
                     }
                     Some(pause) => directive.pause = Some(Pause { until_ms, ..pause }),
@@ -145,6 +145,8 @@ impl ChangeDirective {
                         directive.pause = Some(Pause { since_ms, until_ms });
                     }
                 }
+                directive.asked_by.clone_from(&self.by);
+                directive.asked_note.clone_from(&self.note);
             }
             (Wish::Resume { .. }, None) if !in_doubt => return Ok(None),
             (Wish::Resume { .. }, None) => {}

@@ -29,6 +29,10 @@ pub struct Directive {
     pub by: String,
     /// Why, in words for a reader; may be empty.
     pub note: String,
+    /// Who asked for what lasts: the pause, or the backfill of a subject that is one's. Other changes leave it.
+    pub asked_by: String,
+    /// Why that was asked for.
+    pub asked_note: String,
     /// The pause that was asked for last and not ended. It may have ended by itself.
     pub pause: Option<Pause>,
     /// Pauses that are over, oldest first, at most [`MAX_PAST_PAUSES`]: undecided ticks in them are skipped.
@@ -123,6 +127,8 @@ impl Directive {
         let Some(pause) = self.pause.take() else {
             return;
         };
+        self.asked_by.clear();
+        self.asked_note.clear();
         let to_ms = pause
             .until_ms
             .map_or(now_ms, |until_ms| until_ms.min(now_ms));

@@ -7,6 +7,29 @@ use scheduled_one_control::audit;
 
 pub use scheduled_one_control::audit::TickStatus;
 
+/// The ticks of a job in a range of time, each with what became of it, by
+/// [`Scheduler::audit`](crate::Scheduler::audit).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Audit {
+    /// The ticks, the oldest first.
+    pub ticks: Vec<AuditedTick>,
+    /// After this instant no tick is left out: since then the job has had the schedule that it has now. Of the time up
+    /// to then those ticks are listed of which the ledger has a line, and those that run or wait. `None` if no tick of
+    /// the range is left out.
+    pub complete_since: Option<Timestamp>,
+}
+
+impl Audit {
+    pub(crate) fn of(audit: audit::Audit) -> Self {
+        let since = audit.complete_since.map(Timestamp::try_from);
+        Audit {
+            ticks: audit.ticks.into_iter().map(AuditedTick::of).collect(),
+            complete_since: since.map(Result::unwrap_or_default),
+        }
+    }
+}
+
 /// What became of one tick, by [`Scheduler::audit`](crate::Scheduler::audit).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

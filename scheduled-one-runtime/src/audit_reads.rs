@@ -43,12 +43,9 @@ async fn unit_state(
     let waiting = inspected.iter().flat_map(|unit| &unit.waiting);
     Ok(UnitState {
         decided_to_ms: marks.decided_to().map_or(0, TickMs::ms),
+        first_seen_ms: marks.first_seen_ms.unwrap_or(0),
         // Ticks of this schedule from before it took the place of another one were never ticks of the job.
-        first_seen_ms: marks
-            .first_seen_ms
-            .unwrap_or(0)
-            .max(since_ms)
-            .max(job.since_ms()),
+        since_ms: since_ms.max(job.since_ms()),
         waiting: waiting.map(|tick| tick.ms()).collect(),
         running: inspected
             .iter()

@@ -61,6 +61,11 @@ impl CompiledJob {
         self.schedules.in_force().since_ms
     }
 
+    /// Whether this node cannot use the schedule that operators want.
+    pub(crate) fn is_schedule_unknown(&self) -> bool {
+        self.schedules.in_force().is_unknown
+    }
+
     /// Takes into account what operators want. Returns what became of that, if it is news.
     pub(crate) fn reschedule(
         &self,

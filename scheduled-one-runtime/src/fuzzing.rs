@@ -9,7 +9,7 @@ use scheduled_one_protocol::message::{Claimed, Head, UnitStatus};
 use scheduled_one_protocol::{Bucket, LedgerRecord, TickMs};
 use scheduled_one_schedule::Schedule;
 
-use crate::audit::AuditedTick;
+use crate::audit::Audit;
 use crate::cluster_clock::ClusterClock;
 use crate::ledger::{LedgerEntry, instant};
 
@@ -45,6 +45,7 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
     let state = |unit: &UnitStatus| UnitState {
         decided_to_ms: unit.marks.decided_to().map_or(0, TickMs::ms),
         first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
+        since_ms: unit.decides.as_ref().map_or(0, |it| it.since_ms),
         running: unit.running.map(TickMs::ms).into_iter().collect(),
         waiting: unit.waiting.iter().map(|tick| tick.ms()).collect(),
     };
@@ -59,8 +60,8 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
         };
         let newest = lines.iter().map(|line| line.tick.ms()).max();
         let to_ms = newest.unwrap_or_default();
-        let ticks = input.audit(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
-        for tick in ticks.into_iter().map(AuditedTick::of) {
+        let audit = input.whole(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
+        for tick in Audit::of(audit).ticks {
             assert_eq!(instant(tick.tick.as_millisecond()), tick.tick);
         }
     }

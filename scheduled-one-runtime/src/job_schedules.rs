@@ -26,6 +26,8 @@ pub(crate) struct InForce {
     pub(crate) schedule: Schedule,
     /// It has no tick up to this instant.
     pub(crate) since_ms: i64,
+    /// It is in place of one that this node cannot use.
+    pub(crate) is_unknown: bool,
 }
 
 /// What became of the schedule that operators want.
@@ -46,6 +48,7 @@ impl JobSchedules {
         let in_force = InForce {
             schedule: own.clone(),
             since_ms: 0,
+            is_unknown: false,
         };
         let now = Now {
             in_force,
@@ -82,6 +85,7 @@ impl JobSchedules {
         let own = |since_ms| InForce {
             schedule: self.own.clone(),
             since_ms,
+            is_unknown: false,
         };
         let Some(wanted) = wanted else {
             now.in_force = own(0);
@@ -101,6 +105,7 @@ impl JobSchedules {
                 now.in_force = InForce {
                     schedule: schedule.clone(),
                     since_ms: wanted.since_ms,
+                    is_unknown: false,
                 };
                 Some(Rescheduled::To(schedule, wanted.clone()))
             }
@@ -108,6 +113,7 @@ impl JobSchedules {
                 now.in_force = InForce {
                     schedule: Schedule::manual(),
                     since_ms: wanted.since_ms,
+                    is_unknown: true,
                 };
                 Some(Rescheduled::Unusable(wanted.clone(), error.to_string()))
             }

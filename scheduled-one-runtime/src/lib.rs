@@ -120,7 +120,7 @@ pub mod __private;
 pub mod lease_bounds;
 pub mod testing;
 
-pub use audit::{AuditedTick, TickStatus};
+pub use audit::{Audit, AuditedTick, TickStatus};
 pub use context::{JobContext, Shard};
 pub use effects::Effects;
 pub use error::Error;

@@ -33,8 +33,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use scheduled_one_control::Control;
-use scheduled_one_schedule::ZoneData;
 use scheduled_one_schedule::name::check_stored_name;
+use scheduled_one_schedule::{Calendar, ZoneData};
 use tokio::sync::{Mutex, watch};
 
 use crate::active_runs::ActiveRuns;
@@ -107,6 +107,7 @@ pub struct Scheduler {
     node: Arc<str>,
     shortest_lease: Duration,
     zone_data: ZoneData,
+    calendars: Vec<Calendar>,
     clock: Arc<dyn Clock>,
     active_runs: ActiveRuns,
     /// When jobs start again that stand still.
@@ -239,8 +240,7 @@ impl Scheduler {
     ///
     /// [`Error::Identity`] if the operating system gives no random numbers.
     pub fn control(&self) -> Result<Control, Error> {
-        let control = Control::of_stores(self.stores.clone());
-        control.map_err(|error| Error::Identity(error.to_string()))
+        control_of(&self.stores, &self.calendars)
     }
 
     fn bucket(&self, job: &str) -> Bucket {
@@ -329,4 +329,12 @@ fn info(job: &CompiledJob, outlook: JobOutlook, now_ms: i64) -> JobInfo {
         next_ticks: ticks.take(NEXT_TICKS).map(instant).collect(),
         claims_from: claims_from_ms.map(instant),
     }
+}
+
+/// A handle with the calendars of a scheduler.
+fn control_of(stores: &[Arc<dyn Store>], calendars: &[Calendar]) -> Result<Control, Error> {
+    let control = Control::of_stores(stores.to_vec());
+    let control = control.map_err(|error| Error::Identity(error.to_string()))?;
+    let calendars = calendars.iter().cloned();
+    Ok(calendars.fold(control, Control::calendar))
 }

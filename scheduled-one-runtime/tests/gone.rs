@@ -14,7 +14,9 @@ use embedded::{BOUND, Embedded, HOUR, MINUTE, SECOND};
 use scheduled_one_control::audit::TickStatus;
 use scheduled_one_protocol::message::{Occasion, Register};
 use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Store, UnitName};
-use scheduled_one_runtime::{Job, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder};
+use scheduled_one_runtime::{
+    AuditedTick, Job, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder,
+};
 use test_support::Log;
 
 /// How often the job ran that comes and goes.
@@ -116,7 +118,7 @@ async fn operators_see_no_tick_of_it(world: &World, node: &Scheduler) {
     let matching = control.matching("goes", range.clone()).await.unwrap();
     assert!(matching.iter().all(|tick| *tick <= gone), "{matching:?}");
     assert!(!matching.is_empty());
-    let audit = control.audit("goes", range).await.unwrap();
+    let audit = control.audit("goes", range).await.unwrap().ticks;
     assert!(audit.iter().all(|tick| tick.tick <= gone), "{audit:?}");
     let ran = TickStatus::Decided(Outcome::Ok);
     let ran = audit.iter().filter(|tick| tick.status == ran);
@@ -156,7 +158,10 @@ async fn the_time_a_job_was_gone_has_no_ticks() {
     );
     let now = jiff::Timestamp::from_second(world.clock_s() + 1).unwrap();
     let audit = again.audit("goes", now - 2 * HOUR..now).await.unwrap();
-    assert_eq!(audit.len(), 4, "since its return: {audit:?}");
+    let ran = |tick: &AuditedTick| tick.status == TickStatus::Decided(Outcome::Ok);
+    assert!(audit.ticks.iter().all(ran), "{audit:?}");
+    assert_eq!(audit.ticks.len(), 6, "none of the time it was gone");
+    assert!(audit.complete_since.is_some(), "{audit:?}");
     for node in [new, again] {
         node.shutdown(BOUND).await;
     }

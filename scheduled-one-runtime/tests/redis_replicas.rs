@@ -67,7 +67,12 @@ async fn nothing_runs_while_the_replica_stands_still() {
     let decided = steady_job.scheduler().ledger("tick", 1_000).await.unwrap();
     let (first, last) = (decided.last().unwrap(), decided.first().unwrap());
     let range = first.tick..last.tick;
-    let audit = steady_job.scheduler().audit("tick", range).await.unwrap();
+    let audit = steady_job
+        .scheduler()
+        .audit("tick", range)
+        .await
+        .unwrap()
+        .ticks;
     assert!(
         audit
             .iter()

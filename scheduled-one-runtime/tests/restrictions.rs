@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use scheduled_one_control::Control;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::clock::{Clock as _, ManualClock};
 use scheduled_one_runtime::jiff::Timestamp;
@@ -36,9 +37,48 @@ fn instant(text: &str) -> Timestamp {
 
 async fn audit(kit: &TestScheduler, job: &str) -> Vec<(String, TickStatus)> {
     let range = instant("2026-01-01T00:00:00Z")..kit.now();
-    let ticks = kit.scheduler().audit(job, range).await.unwrap();
+    let ticks = kit.scheduler().audit(job, range).await.unwrap().ticks;
     let shown = |tick: &AuditedTick| (tick.tick.to_string(), tick.status);
     ticks.iter().map(shown).collect()
+}
+
+/// The store has the name of the calendar, and not its days: the scheduler of the program has them.
+#[tokio::test]
+async fn a_job_with_a_calendar_is_controlled_by_its_program_and_by_whoever_has_the_calendar() {
+    let clock = ManualClock::new();
+    let store = MemoryStore::new(Arc::new(clock.clone()));
+    let builder = Scheduler::builder("memory://").clock(clock.clone());
+    let builder = builder.store(store.clone());
+    let node = builder.calendar(holidays()).job(report()).start().await;
+    let node = node.unwrap();
+    let without = Control::of_stores(vec![Arc::new(store)]).unwrap();
+    let described = async {
+        while without.jobs().await.unwrap().is_empty() {
+            clock.advance(HOUR / 36_000);
+            tokio::task::yield_now().await;
+        }
+    };
+    let described = tokio::time::timeout(HOUR / 60, described).await;
+    described.expect("the node describes its job");
+    let refused = without.next("report", 3).await.unwrap_err().to_string();
+    assert!(refused.contains("`de-holidays`"), "{refused}");
+    let ticks = node.jobs()[0].next_ticks.clone();
+    let instants = ticks
+        .iter()
+        .take(3)
+        .map(|tick| tick.as_millisecond().unsigned_abs());
+    let instants = instants.map(|ms| UNIX_EPOCH + Duration::from_millis(ms));
+    let expected: Vec<SystemTime> = instants.collect();
+    for control in [node.control().unwrap(), without.calendar(holidays())] {
+        assert_eq!(control.next("report", 3).await.unwrap(), expected);
+        let now = SystemTime::now();
+        assert!(control.audit("report", now - DAY..now).await.is_ok());
+        let later = control.reschedule("report", "0 0 10 * * *").preview().await;
+        assert_eq!(later.unwrap().next.len(), 5);
+        let listed = control.jobs().await.unwrap();
+        assert_eq!(listed[0].next(now, 3).unwrap().len(), 3);
+    }
+    node.shutdown(HOUR).await;
 }
 
 /// The test kit's clock begins on Thursday, 2026-01-01.

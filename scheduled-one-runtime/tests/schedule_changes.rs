@@ -160,7 +160,8 @@ async fn ticks_that_no_schedule_ever_had_are_not_missed() {
     let now_s = world.clock.wall().as_secs() as i64;
     let range = instant(now_s - 3600)..instant(now_s + 1);
     let audit = b.audit("job", range).await.unwrap();
-    let ticks: Vec<String> = audit.iter().map(|it| time_of(it.tick)).collect();
+    assert!(audit.complete_since.is_some(), "{audit:?}");
+    let ticks: Vec<String> = audit.ticks.iter().map(|it| time_of(it.tick)).collect();
     assert_eq!(ticks, ["10:01:00", "10:02:00"]);
     b.shutdown(BOUND).await;
 }

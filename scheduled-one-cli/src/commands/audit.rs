@@ -1,13 +1,16 @@
 //! `audit`: each tick of a range, with what became of it.
 
+use std::collections::BTreeMap;
+
 use scheduled_one_control::audit::{AuditedTick, TickStatus};
 use scheduled_one_protocol::Outcome;
 use serde::Serialize;
+use serde_json::json;
 
 use super::next::{ms, system_time};
-use crate::args::Audit;
+use crate::args::{Audit, Format};
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, hint};
 use crate::session::Session;
 use crate::table::{Cell, Colour, Table};
 use crate::text;
@@ -75,7 +78,9 @@ impl From<&AuditedTick> for View {
 pub(crate) async fn run(session: &Session, args: &Audit) -> Result<Exit, Failure> {
     let range = system_time(args.from)..system_time(args.to);
     let audit = session.control.audit(&args.name, range);
-    let mut ticks = session.ask(audit).await?;
+    let audit = session.ask(audit).await?;
+    let since = audit.complete_since.map(|since| text::instant(ms(since)));
+    let mut ticks = audit.ticks;
     let has_gaps = ticks.iter().any(|tick| is_gap(tick.status));
     ticks.retain(|tick| !args.gaps || is_gap(tick.status));
     let views: Vec<View> = ticks.iter().map(View::from).collect();
@@ -94,9 +99,21 @@ pub(crate) async fn run(session: &Session, args: &Audit) -> Result<Exit, Failure
         }
         table
     };
-    session
-        .output
-        .list("ticks", &views, |view| view.tick.clone(), table)?;
+    let output = &session.output;
+    match output.format {
+        Format::Json => {
+            let more = BTreeMap::from([("complete_since", json!(since))]);
+            output.document("ticks", &views, &more)?;
+        }
+        _ => output.list("ticks", &views, |view| view.tick.clone(), table)?,
+    }
+    if let Some(since) = since
+        && output.format != Format::Json
+    {
+        hint(&format!(
+            "complete since {since}: before that the job had another schedule, and only what its ledger has is listed"
+        ));
+    }
     Ok(match has_gaps {
         true => Exit::Negative,
         false => Exit::Done,

@@ -13,7 +13,7 @@ use super::next::{ms, system_time};
 use crate::args::Backfill;
 use crate::confirm::confirm;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, hint};
 use crate::session::Session;
 use crate::table::Table;
 use crate::text::{escape, instant};
@@ -39,6 +39,8 @@ struct View {
     ended: String,
     by: String,
     note: String,
+    /// No living node runs the job; false of a state.
+    waits_for_node: bool,
     /// Of a new backfill: what it runs, in that order.
     ticks: Vec<TickView>,
     /// With --wait: how many runs ended how.
@@ -121,6 +123,12 @@ async fn begin(session: &Session, args: &Backfill, from: Timestamp) -> Result<Ex
         false => backfill,
     };
     let dry = session.ask(backfill.dry_run()).await?;
+    if dry.waits_for_node {
+        hint(&format!(
+            "no living node runs {0}: the backfill waits until one does. `scheduled-one job {0}` shows its nodes",
+            args.name
+        ));
+    }
     if args.dry_run || dry.ticks.is_empty() {
         show(session, &View::planned(session, args, &dry, true))?;
         return Ok(Exit::Done);
@@ -238,6 +246,7 @@ impl View {
             dry_run,
             directive_version: plan.version,
             total: plan.ticks.len() as u64,
+            waits_for_node: plan.waits_for_node,
             by: session.by.clone(),
             note: args.note.clone(),
             ticks: ticks.collect(),

@@ -22,6 +22,8 @@ struct View {
     changed: bool,
     directive_version: u64,
     dry_run: bool,
+    /// The pause of all jobs holds it.
+    all_paused: bool,
 }
 
 /// How a verb is written in sentences.
@@ -160,7 +162,13 @@ fn view(job: Option<&str>, words: &Words, changed: Changed, dry_run: bool) -> Vi
         changed: !changed.already,
         directive_version: changed.version,
         dry_run,
+        all_paused: changed.all_paused,
     }
+}
+
+/// Whether it is resumed, and stays paused with all jobs.
+fn is_held(view: &View) -> bool {
+    view.action == RESUME.verb && view.all_paused
 }
 
 fn show(session: &Session, words: &Words, views: &[View]) -> Result<Exit, Failure> {
@@ -169,7 +177,9 @@ fn show(session: &Session, words: &Words, views: &[View]) -> Result<Exit, Failur
         for view in views {
             let result = match (view.dry_run, view.changed) {
                 (true, true) => words.dry,
+                (false, true) if is_held(view) => "resumed, still paused with all jobs",
                 (false, true) => words.done,
+                (_, false) if is_held(view) => "paused with all jobs",
                 (_, false) => words.already,
             };
             let job = match view.job.as_str() {
@@ -187,7 +197,17 @@ fn show(session: &Session, words: &Words, views: &[View]) -> Result<Exit, Failur
     session
         .output
         .list("changes", views, |view| view.job.clone(), table)?;
-    Ok(Exit::Done)
+    let mut held = views.iter().filter(|view| is_held(view)).peekable();
+    if held.peek().is_none() {
+        return Ok(Exit::Done);
+    }
+    hint(
+        "all jobs are paused, and stay so whatever is asked for of one of them: `scheduled-one resume --all` ends that",
+    );
+    Ok(match held.any(|view| !view.changed) {
+        true => Exit::Conflict,
+        false => Exit::Done,
+    })
 }
 
 fn capital(word: &str) -> String {

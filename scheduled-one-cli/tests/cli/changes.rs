@@ -53,6 +53,17 @@ async fn more_than_one_job_is_changed_only_after_a_yes() {
     assert_eq!(paused(&world), ["fails"]);
     assert_eq!(world.run(&["pause", "--all", "--yes"]).status, 0);
     assert_eq!(paused(&world).len(), 5);
+    // The store is new, and may have forgotten a pause of the job itself: that is ended, and the other one is not.
+    for (more, status) in [(&["--dry-run"][..], 4), (&[], 0)] {
+        let held = world.run(&[&["resume", "report"], more].concat());
+        assert_eq!(held.status, status, "{}", held.out);
+        assert!(held.out.contains("paused with all jobs"), "{}", held.out);
+        assert!(
+            held.err.contains("scheduled-one resume --all"),
+            "{}",
+            held.err
+        );
+    }
     assert_eq!(world.run(&["resume", "--all", "--yes"]).status, 0);
     assert_eq!(paused(&world), ["fails"]);
 }

@@ -95,6 +95,42 @@ async fn an_audit_with_unknown_ticks_is_a_negative_answer() {
         asked.err
     );
     assert!(!world.run(&["run", "report"]).err.contains("no living node"));
+    let backfill = [&["backfill", "old", "--only", "all", "--yes"][..], &YEARS].concat();
+    for more in [&["--dry-run"][..], &[]] {
+        let asked = world.run(&[&backfill[..], more].concat());
+        assert_eq!(asked.status, 0, "{}", asked.err);
+        assert!(
+            asked.err.contains("no living node runs old"),
+            "{}",
+            asked.err
+        );
+    }
+    let again = world.run(&backfill);
+    assert_eq!(again.status, 4, "{}", again.out);
+    assert!(
+        again.err.contains("a backfill of `old` goes on, by ann"),
+        "{}",
+        again.err
+    );
+}
+
+/// Which ticks the job had before it was rescheduled is not known any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_of_the_time_before_a_reset_invents_no_gap() {
+    let world = World::start().await;
+    with_unknown_ticks(&world).await;
+    for change in [&["reschedule", "old", "0 0 0 2 1 *"][..], &["reset", "old"]] {
+        let changed = world.run(change);
+        assert_eq!(changed.status, 0, "{}", changed.err);
+        let audit = [&["audit", "old"][..], &YEARS].concat();
+        let shown = world.run(&audit);
+        assert_eq!(shown.status, 0, "{}", shown.out);
+        assert!(shown.err.contains("complete since 20"), "{}", shown.err);
+        let json = world.json(&audit);
+        assert_eq!(json["ticks"], json!([]));
+        let since = json["complete_since"].as_str().unwrap();
+        assert!(shown.err.contains(since), "{}", shown.err);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

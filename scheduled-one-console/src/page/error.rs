@@ -11,7 +11,7 @@ use crate::gate::Visitor;
 pub(crate) fn error(visitor: &Visitor, failure: &Failure, now_ms: i64) -> Markup {
     let text = html! {
         @match failure {
-            Failure::Control(Error::Conflict { subject, now }) => (conflict(visitor, subject, now, now_ms)),
+            Failure::Control(Error::Conflict { subject, now, .. }) => (conflict(visitor, subject, now, now_ms)),
             Failure::Control(Error::UnknownJob { job, nearest }) => {
                 p { "No node has a job `" (job) "`, and nothing is stored of one." }
                 @if !nearest.is_empty() {
@@ -33,7 +33,10 @@ pub(crate) fn error(visitor: &Visitor, failure: &Failure, now_ms: i64) -> Markup
 /// What it is now, and who changed it.
 fn conflict(visitor: &Visitor, subject: &str, now: &Directive, now_ms: i64) -> Markup {
     html! {
-        p { "Nothing was changed: somebody changed this job after the page was loaded." }
+        @match &now.backfill {
+            Some(_) => p { "Nothing was changed: a backfill of this job goes on. Wait for its end, or stop it." }
+            None => p { "Nothing was changed: somebody changed this job after the page was loaded." }
+        }
         dl.facts {
             dt { "It is now" }
             dd {
@@ -45,6 +48,9 @@ fn conflict(visitor: &Visitor, subject: &str, now: &Directive, now_ms: i64) -> M
                     None => { "not paused" }
                 }
                 ", version " (now.version)
+            }
+            @if let Some(own) = now.schedule.as_ref().filter(|own| !own.is_reset()) {
+                dt { "Schedule" } dd { (own.text) " in " (own.zone) }
             }
             dt { "Changed" } dd { (time(now.changed_at_ms, now_ms)) }
             @if !now.by.is_empty() { dt { "By" } dd { (now.by) } }

@@ -148,8 +148,8 @@ impl Control {
             is_paused: directive.is_paused(now_ms),
             ended: backfill.ended.clone(),
             ranges: backfill.ranges.clone(),
-            by: directive.by.clone(),
-            note: directive.note.clone(),
+            by: directive.asked_by.clone(),
+            note: directive.asked_note.clone(),
         }))
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use scheduled_one_protocol::Directive;
 use scheduled_one_protocol::message::{self, ControlReply, ControlRequest, DirectiveChange, Reply};
+use scheduled_one_protocol::{ALL_JOBS, Backfill, Directive, Directives};
 
 use super::Changed;
 use crate::ask::ask;
@@ -32,16 +32,23 @@ pub(crate) struct Change<'a> {
 }
 
 impl Change<'_> {
-    pub(crate) fn conflict(&self, now: Directive) -> Error {
-        conflict(self.subject, now)
+    pub(crate) fn conflict(&self, now: Directive, at_ms: i64) -> Error {
+        conflict(self.subject, now, at_ms)
     }
 }
 
-pub(super) fn conflict(subject: &str, now: Directive) -> Error {
+pub(super) fn conflict(subject: &str, now: Directive, at_ms: i64) -> Error {
     Error::Conflict {
-        subject: subject.to_owned(),
+        subject: Backfill::job_of(subject).unwrap_or(subject).to_owned(),
         now: Box::new(now),
+        at_ms,
     }
+}
+
+/// Whether the pause of all jobs holds a job.
+pub(super) fn is_held(directives: &Directives, subject: &str, now_ms: i64) -> bool {
+    let of_all = directives.get(ALL_JOBS).filter(|_| subject != ALL_JOBS);
+    of_all.is_some_and(|of_all| of_all.is_paused(now_ms))
 }
 
 impl Control {
@@ -65,7 +72,12 @@ impl Control {
             let stored = reply.body.directives.get(change.subject);
             let stored = stored.cloned().unwrap_or_default();
             let version = stored.version;
-            let changed = |version, already| Changed { version, already };
+            let all_paused = is_held(&reply.body.directives, change.subject, now_ms);
+            let changed = |version, already| Changed {
+                version,
+                already,
+                all_paused,
+            };
             // The change was made, and its reply was lost.
             if let Some((sent, before)) = sent
                 && (Directive { version, ..sent }) == stored
@@ -73,7 +85,7 @@ impl Control {
                 return Ok((changed(version, false), before));
             }
             if change.expect.is_some_and(|expected| expected != version) {
-                return Err(change.conflict(stored));
+                return Err(change.conflict(stored, now_ms));
             }
             // A store that may have forgotten a pause is repeated it by the nodes: a resume has to be newer than that.
             let lost_at_ms = reply.head.quarantine_from_ms;
@@ -99,7 +111,8 @@ impl Control {
         }
         let reply = self.read(store).await?;
         let stored = reply.body.directives.get(change.subject);
-        Err(change.conflict(stored.cloned().unwrap_or_default()))
+        let at_ms = (reply.head.now_us / 1_000) as i64;
+        Err(change.conflict(stored.cloned().unwrap_or_default(), at_ms))
     }
 
     /// Reads what is stored; after a loss of memory, as soon as living nodes have repeated what they know. Their

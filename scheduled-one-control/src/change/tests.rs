@@ -7,11 +7,12 @@ use scheduled_one_protocol::clock::ManualClock;
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
-    ControlRequest, Heartbeat, JobList, LowerBounds, Occasion, OnBusy, Register,
+    ControlRequest, DirectiveChange, Heartbeat, JobList, LowerBounds, Occasion, OnBusy, Register,
 };
 use scheduled_one_protocol::{
     Answer, Backfill, BackfillRange, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord,
-    Records, Report, ScheduleId, Store, StoreError, Survey, TrailId, TrailLine, UnitName, Wanted,
+    Records, Report, ScheduleId, ScheduleOverride, Store, StoreError, Survey, TrailId, TrailLine,
+    UnitName, Wanted,
 };
 
 use super::*;
@@ -224,7 +225,11 @@ async fn with_job() -> (ManualClock, Arc<dyn Store>, Control) {
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_says_whether_something_would_change_and_changes_nothing() {
     let (clock, _, control) = with_job().await;
-    let changed = |version, already| Changed { version, already };
+    let changed = |version, already| Changed {
+        version,
+        already,
+        all_paused: false,
+    };
     for change in [control.pause("work"), control.pause_all()] {
         assert_eq!(change.dry_run().await.unwrap(), changed(0, false));
     }
@@ -287,4 +292,71 @@ async fn of_a_job_that_only_has_a_past_pause_the_ledger_is_empty() {
     assert!(jobs.iter().any(|job| job.job == "left"), "{jobs:?}");
     assert_eq!(control.history("left", 1).await.unwrap(), []);
     assert!(control.history("right", 1).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_says_that_all_jobs_are_paused() {
+    let (_, _, control) = with_job().await;
+    assert!(!control.resume("work").await.unwrap().all_paused);
+    assert!(!control.pause_all().await.unwrap().all_paused, "of itself");
+    for resume in [control.resume("work"), control.resume("work").expect(0)] {
+        let dry = resume.clone().dry_run().await.unwrap();
+        let resumed = resume.await.unwrap();
+        assert!(
+            dry.all_paused && resumed.all_paused && resumed.already,
+            "{resumed:?}"
+        );
+    }
+    control.resume_all().await.unwrap();
+    assert!(!control.resume("work").await.unwrap().all_paused);
+}
+
+/// What is in force now, and who asked for it.
+#[tokio::test(start_paused = true)]
+async fn a_conflict_says_what_it_is_now() {
+    let (clock, store, control) = with_job().await;
+    let conflict = async || {
+        let conflict = control.resume("work").expect(77).await.unwrap_err();
+        conflict.to_string()
+    };
+    let text = conflict().await;
+    assert!(
+        text.contains("nobody has asked for anything of `work`"),
+        "{text}"
+    );
+    let pause = control.pause("work").by("ann").note("db migration");
+    let paused = pause.lasting(DAY).await.unwrap();
+    let text = conflict().await;
+    let expected = "`work` is paused, by ann (\"db migration\"); its version is ";
+    assert!(text.contains(expected), "{text}");
+    let directives = control.read(control.reader("work")).await.unwrap();
+    let mut directive = directives.body.directives.get("work").unwrap().clone();
+    directive.by = "bob".to_owned();
+    directive.note = String::new();
+    directive.schedule = Some(ScheduleOverride {
+        base: ScheduleId(1),
+        text: "0 30 * * * *".to_owned(),
+        zone: "Europe/Berlin".to_owned(),
+        since_ms: 1,
+        by: "bob".to_owned(),
+    });
+    let change = DirectiveChange {
+        subject: "work".to_owned(),
+        seen: paused.version,
+        directive,
+        action: "reschedule".to_owned(),
+    };
+    let request = ControlRequest {
+        change: Some(change),
+        ..ControlRequest::default()
+    };
+    store.control(&control.caller, &request).await.unwrap();
+    // Its end has passed.
+    clock.advance(2 * DAY);
+    let text = conflict().await;
+    let expected = "`work` is not paused, and is to have the schedule `0 30 * * * *` in Europe/Berlin, by bob; ";
+    assert!(
+        text.contains(expected) && text.contains("last change, by bob. "),
+        "{text}"
+    );
 }

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use scheduled_one_protocol::clock::ManualClock;
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::MemoryStore;
-use scheduled_one_protocol::message::{Caller, Heartbeat, LowerBounds, Occasion, Register};
+use scheduled_one_protocol::message::{
+    Caller, Heartbeat, LowerBounds, MAX_WAITING_REQUESTS, Occasion, Register,
+};
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, Decide, DiagnosticContext, Records, Report, Store, StoreError,
     Survey, TrailId, TrailLine, Wanted,
@@ -89,16 +91,10 @@ fn node() -> Caller {
     }
 }
 
-/// A job was asked for, and waits.
-async fn requested() -> (Arc<Fragile>, RunHandle) {
-    let clock = ManualClock::new();
-    let store = Arc::new(Fragile {
-        inner: Mutex::new(MemoryStore::new(Arc::new(clock.clone()))),
-        is_away: AtomicBool::new(false),
-        clock,
-    });
-    let register = Register {
-        unit: UnitName::new("work", 0),
+/// The first so many shards of a job.
+async fn register(store: &dyn Store, shards: u32) {
+    let register = |shard| Register {
+        unit: UnitName::new("work", shard),
         first_seen_ms: 1,
         lease_ms: QUARANTINE_MS,
         schedule: None,
@@ -109,9 +105,19 @@ async fn requested() -> (Arc<Fragile>, RunHandle) {
         next_due_ms: None,
         requests: Vec::new(),
     };
-    Store::register(&*store, &node(), &[register])
-        .await
-        .unwrap();
+    let units: Vec<Register> = (0..shards).map(register).collect();
+    store.register(&node(), &units).await.unwrap();
+}
+
+/// A job was asked for, and waits.
+async fn requested() -> (Arc<Fragile>, RunHandle) {
+    let clock = ManualClock::new();
+    let store = Arc::new(Fragile {
+        inner: Mutex::new(MemoryStore::new(Arc::new(clock.clone()))),
+        is_away: AtomicBool::new(false),
+        clock,
+    });
+    register(&*store, 1).await;
     let control = Control::of_stores(vec![Arc::clone(&store) as Arc<dyn Store>]).unwrap();
     let handle = control.run("work").id("r1").await.unwrap();
     assert_eq!(handle.states().await.unwrap(), [RunState::Waiting]);
@@ -153,4 +159,44 @@ async fn a_wait_outlasts_an_outage_of_the_store() {
     };
     let (waited, ()) = tokio::join!(handle.finished(60 * SECOND), outage);
     assert_eq!(waited.unwrap_err().kind(), ErrorKind::NotFinished);
+}
+
+/// The other shards have the request, and asking again with its id adds what is missing.
+#[tokio::test(start_paused = true)]
+async fn a_full_shard_keeps_no_other_from_running_and_nothing_runs_twice() {
+    let store = Arc::new(MemoryStore::new(Arc::new(ManualClock::new())));
+    register(&*store, 3).await;
+    let control = Control::of_stores(vec![store as Arc<dyn Store>]).unwrap();
+    let waiting = async |shard| {
+        let lane = [UnitName::new("work", shard).lane()];
+        let store = control.reader("work");
+        let status = store.inspect(&control.caller, &lane).await.unwrap();
+        status.body[0].waiting.len()
+    };
+    for n in 0..MAX_WAITING_REQUESTS {
+        let one = control.run("work").shard(1).id(format!("one-{n}"));
+        one.await.unwrap();
+    }
+    for _ in 0..2 {
+        let error = control.run("work").id("all").await.unwrap_err();
+        let Error::TooMany {
+            id, full, taken, ..
+        } = &error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(
+            (id.as_str(), &full[..], &taken[..]),
+            ("all", &[1][..], &[0, 2][..])
+        );
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        let text = error.to_string();
+        assert!(
+            text.contains("take no more: 1.") && text.contains("with the id all"),
+            "{text}"
+        );
+        assert_eq!((waiting(0).await, waiting(2).await), (1, 1), "once");
+    }
+    let none = control.run("work").shard(1).await.unwrap_err().to_string();
+    assert!(none.contains("no more are taken"), "{none}");
 }

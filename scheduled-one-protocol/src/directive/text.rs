@@ -8,7 +8,8 @@ use crate::schedule::ScheduleId;
 
 impl Directive {
     /// Reads the text that `Display` gives; `None` if it is none, because somebody edited it. More fields behind, as a
-    /// later release may write them, are passed over.
+    /// later release may write them, are passed over. Of a text without the last two fields, which an older release
+    /// wrote, whoever changed it last has asked for what lasts.
     pub fn parse(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.split(' ').collect();
         let [
@@ -21,8 +22,8 @@ impl Directive {
             past,
             schedule,
             backfill,
-            // What a later release says more.
-            ..,
+            // The last two, and what a later release says more.
+            ref more @ ..,
         ] = fields[..]
         else {
             return None;
@@ -33,11 +34,19 @@ impl Directive {
             until_ms: Some(until_ms).filter(|until_ms| *until_ms > 0),
         });
         let past = past.split(',').filter(|range| *range != NONE);
+        let lasts = pause.is_some() || backfill != NONE;
+        let (asked_by, asked_note) = match more {
+            [asked_by, asked_note, ..] => (*asked_by, *asked_note),
+            _ if lasts => (by, note),
+            _ => (NONE, NONE),
+        };
         Some(Directive {
             version: u64::try_from(instant(version)?).ok()?,
             changed_at_ms: instant(changed_at)?,
             by: plain(by)?,
             note: plain(note)?,
+            asked_by: plain(asked_by)?,
+            asked_note: plain(asked_note)?,
             pause,
             past: past.map(past_pause).collect::<Option<_>>()?,
             schedule: match schedule {
@@ -87,9 +96,11 @@ impl Directive {
             }
         }?;
         match &self.backfill {
-            None => to.write_str(NONE),
-            Some(backfill) => to.write_str(&backfill.text()),
+            None => to.write_str(NONE)?,
+            Some(backfill) => to.write_str(&backfill.text())?,
         }
+        let (asked_by, asked_note) = (escaped(&self.asked_by), escaped(&self.asked_note));
+        write!(to, " {asked_by} {asked_note}")
     }
 }
 
@@ -188,6 +199,8 @@ mod tests {
             changed_at_ms: 8,
             by: "ann b:c%".to_owned(),
             note: "db migration\nä".to_owned(),
+            asked_by: "carl".to_owned(),
+            asked_note: "freeze: no".to_owned(),
             pause: Some(Pause {
                 since_ms: 9,
                 until_ms: Some(10),
@@ -219,6 +232,19 @@ mod tests {
                 asked: 9,
                 ended: "by ann: wrong".to_owned(),
             }),
+        }
+    }
+
+    #[test]
+    fn whoever_changed_an_older_text_last_has_asked_for_what_lasts() {
+        for (text, asked_by, asked_note) in [
+            ("7 9 10 8 ann why - - -", "ann", "why"),
+            ("7 9 10 8 bob why - - - ann -", "ann", ""),
+            ("7 0 0 8 bob why - - -", "", ""),
+        ] {
+            let read = Directive::parse(text).expect(text);
+            let asked = (read.asked_by.as_str(), read.asked_note.as_str());
+            assert_eq!(asked, (asked_by, asked_note), "{text}");
         }
     }
 
@@ -258,6 +284,7 @@ mod tests {
             "7 9 10 8 - - 1 - -",
             "7 9 10 8 %x - - - -",
             "7 9 10 8 - - - - x",
+            "7 9 10 8 - - - - - %x -",
         ] {
             assert_eq!(Directive::parse(wrong), None, "{wrong}");
         }

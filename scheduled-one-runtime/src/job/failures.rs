@@ -31,8 +31,9 @@ impl Job {
     /// After so many failed runs of the schedule in a row, on whichever nodes, the job is paused, with the last error
     /// as note; somebody has to resume it. A run has failed when its last attempt has: failed, panicked, timed out or
     /// lost.
-    /// What is `ok` between two failures, also a run that somebody asked for, begins the count anew, and so does each
-    /// change of what operators want. 1 to 1,000; default: never.
+    /// A run of the schedule that is `ok` between two failures begins the count anew, and so does each change of what
+    /// operators want. Runs that somebody asked for count neither way: they may have other parameters. 1 to 1,000;
+    /// default: never.
     pub fn pause_after(mut self, failures: u32) -> Self {
         self.policies.pause_after = Some(failures);
         self

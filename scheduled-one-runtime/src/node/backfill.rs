@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::node::Node;
 use crate::node::mode::Mode;
 use crate::store_client::StoreHealth;
+use crate::timer::UnitIndex;
 use portion::Portion;
 use scheduled_one_control::backfill::{PlannedTick, ticks};
 use scheduled_one_protocol::message::OnBusy;
@@ -141,6 +142,16 @@ impl Node {
         }
     }
 
+    /// Whether a backfill of the job with this unit is this node's to drive.
+    fn may_drive(&self, index: UnitIndex) -> bool {
+        let preference = &self.claiming.preference;
+        preference.version() > 0
+            && preference.reports(&self.units, index)
+            && !self.units.is_aside(index)
+            // Without it the node knows no tick of the backfill, nor whether the job has another schedule.
+            && !self.units.get(index).job.is_schedule_unknown()
+    }
+
     fn next_portion(
         &mut self,
         job: String,
@@ -150,11 +161,7 @@ impl Node {
     ) -> Option<Portion> {
         let backfill = directive.backfill.clone()?;
         let index = self.units.find(&UnitName::new(&job, 0))?;
-        let preference = &self.claiming.preference;
-        if preference.version() == 0
-            || !preference.reports(&self.units, index)
-            || self.units.is_aside(index)
-        {
+        if !self.may_drive(index) {
             self.backfills.0.remove(&job);
             return None;
         }

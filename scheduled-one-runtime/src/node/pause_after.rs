@@ -122,6 +122,8 @@ fn paused(stored: Directive, now_ms: i64, note: String) -> Directive {
         ..stored
     };
     directive.end_pause(now_ms, false);
+    directive.asked_by.clone_from(&directive.by);
+    directive.asked_note.clone_from(&directive.note);
     directive.pause = Some(Pause {
         since_ms: now_ms,
         until_ms: None,

@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use scheduled_one_alerts::{AlertState, Alerts, Keeper, SourceError};
-use scheduled_one_control::Control;
 use scheduled_one_protocol::message::{Checkpoint, CheckpointRequest, Checkpointed};
 use scheduled_one_protocol::{BoxFuture, FencingToken, Store, UnitName};
 use scheduled_one_schedule::policy::Scope;
@@ -20,6 +19,7 @@ use crate::metrics::labels::Op;
 use crate::scheduler::alert_source::AlertSource;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
+use crate::scheduler::control_of;
 use crate::scheduler::monitoring::Monitoring;
 use crate::scheduler::node_shared::NodeShared;
 use crate::store_client::StoreClient;
@@ -84,8 +84,7 @@ impl SchedulerBuilder {
         shared: &NodeShared,
         observers: &Observers,
     ) -> Result<Arc<AlertSource>, Error> {
-        let control = Control::of_stores(stores.to_vec());
-        let control = control.map_err(|error| Error::Identity(error.to_string()))?;
+        let control = control_of(stores, &self.calendars)?;
         let (workers, stores) = (workers.to_vec(), stores.to_vec());
         let source = AlertSource::new(
             workers,

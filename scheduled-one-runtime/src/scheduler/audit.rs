@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use crate::audit::AuditedTick;
+use crate::audit::Audit;
 use crate::audit_reads::unit_states;
 use crate::error::Error;
 use crate::metrics::labels::Op;
@@ -25,18 +25,17 @@ impl Scheduler {
     /// 1,000 lines a job: what is older is
     /// [`TickStatus::NoLongerKept`](crate::TickStatus::NoLongerKept).
     ///
-    /// A tick counts by the schedule and the time zone the job has now, and
-    /// only from when the job was first seen.
+    /// A tick counts by the schedule that is in force now, and only from when
+    /// the job was first seen. Of the time before that schedule took the place
+    /// of another one, what the ledger has is listed:
+    /// [`complete_since`](Audit::complete_since) says since when no tick is
+    /// left out. [`Control::audit`](scheduled_one_control::Control::audit) says the same.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownJob`] if this node has no such job; [`Error::Store`] if
     /// the store does not reply.
-    pub async fn audit(
-        &self,
-        job: &str,
-        range: Range<Timestamp>,
-    ) -> Result<Vec<AuditedTick>, Error> {
+    pub async fn audit(&self, job: &str, range: Range<Timestamp>) -> Result<Audit, Error> {
         let found = self.jobs.iter().find(|known| *known.name == *job);
         let found = found.ok_or_else(|| self.unknown(job))?;
         let worker = self.worker(job).ok_or_else(|| self.unknown(job))?;
@@ -53,8 +52,7 @@ impl Scheduler {
         let from_ms = range.start.as_millisecond() - 1;
         let now_ms = worker.now_ms();
         let to_ms = (range.end.as_millisecond() - 1).min(now_ms);
-        let ticks = input.audit(&found.schedule(), from_ms, to_ms).into_iter();
-        Ok(ticks.map(AuditedTick::of).collect())
+        Ok(Audit::of(input.whole(&found.schedule(), from_ms, to_ms)))
     }
 }
 

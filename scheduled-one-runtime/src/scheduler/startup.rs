@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -109,12 +110,12 @@ impl SchedulerBuilder {
             .await?;
         #[cfg(not(feature = "alerts"))]
         event::rules_without_effect(declared_rules(&jobs).keys(), WAY_OUT);
-        let leases = jobs.iter().map(|job| job.lease(self.lease));
         Ok(Scheduler {
             workers,
             stores,
-            shortest_lease: leases.min().unwrap_or(self.lease),
+            shortest_lease: shortest_lease(&jobs, self.lease),
             zone_data: zones,
+            calendars: self.calendars,
             jobs,
             node: shared.node,
             clock: self.clock,
@@ -388,4 +389,10 @@ fn other_buckets(error: &dyn fmt::Display) -> Error {
         setting: "buckets",
         message: error.to_string(),
     }
+}
+
+/// The shortest of the leases of these jobs, of which those that say none have this one.
+fn shortest_lease(jobs: &[Arc<CompiledJob>], lease: Duration) -> Duration {
+    let leases = jobs.iter().map(|job| job.lease(lease));
+    leases.min().unwrap_or(lease)
 }

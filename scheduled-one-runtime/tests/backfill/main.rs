@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use scheduled_one_control::{BackfillOnly, Control, Error};
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::clock::Clock;
-use scheduled_one_runtime::{Cause, Job, JobContext, Outcome, Overlap, Scheduler};
+use scheduled_one_runtime::{Cause, Job, JobContext, Outcome, Overlap, Scheduler, ZoneData};
 use scheduled_one_testkit::TokioClock;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -67,6 +67,10 @@ impl World {
     }
 
     async fn node(&self, name: &str) -> Scheduler {
+        self.node_with(name, ZoneData::compiled_in()).await
+    }
+
+    async fn node_with(&self, name: &str, zones: ZoneData) -> Scheduler {
         let (starts, clock, took) = (Arc::clone(&self.starts), self.clock, self.took);
         let function = move |ctx: JobContext| {
             let tick_ms = ctx.scheduled_at().as_millisecond();
@@ -80,7 +84,7 @@ impl World {
         };
         let builder = Scheduler::builder("memory://").clock(self.clock);
         let builder = builder.store(self.store.clone()).node_name(name);
-        let builder = builder.ledger_limit(self.ledger_limit);
+        let builder = builder.ledger_limit(self.ledger_limit).zone_data(zones);
         let job = Job::cron(JOB, "* * * * * *", function).overlap(Overlap::Skip);
         builder.job(job).only([JOB]).start().await.expect("started")
     }

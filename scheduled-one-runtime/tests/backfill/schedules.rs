@@ -4,8 +4,9 @@ use std::time::UNIX_EPOCH;
 
 use scheduled_one_control::BackfillOnly;
 use scheduled_one_control::audit::{AuditedTick, TickStatus};
-use scheduled_one_runtime::Outcome;
+use scheduled_one_protocol::Store;
 use scheduled_one_runtime::clock::Clock;
+use scheduled_one_runtime::{Cause, Outcome, ZoneData};
 
 use crate::{JOB, SECOND, World};
 
@@ -15,7 +16,11 @@ async fn what_the_ledger_no_longer_keeps_is_not_run_again() {
     let control = node.control().expect("a handle");
     tokio::time::sleep(120 * SECOND).await;
     let range = world.down.1..UNIX_EPOCH + world.clock.wall() - SECOND;
-    let audit = control.audit(JOB, range.clone()).await.expect("an audit");
+    let audit = control
+        .audit(JOB, range.clone())
+        .await
+        .expect("an audit")
+        .ticks;
     let with = |status| audit.iter().filter(|tick| tick.status == status).count();
     assert_eq!(with(TickStatus::Unknown), 0, "{audit:?}");
     assert!(with(TickStatus::NoLongerKept) > 60, "{audit:?}");
@@ -41,7 +46,7 @@ async fn a_backfill_is_one_of_the_schedule_in_force() {
     tokio::time::sleep(20 * SECOND).await;
 
     let end = now() - SECOND;
-    let audit = control.audit(JOB, from..end).await.expect("an audit");
+    let audit = control.audit(JOB, from..end).await.expect("an audit").ticks;
     let ran = |tick: &&&AuditedTick| tick.status == TickStatus::Decided(Outcome::Ok);
     let (before, after): (Vec<&AuditedTick>, Vec<&AuditedTick>) =
         audit.iter().partition(|tick| tick.tick <= since);
@@ -97,6 +102,68 @@ async fn a_backfill_ends_when_its_job_has_another_schedule() {
         world.filled().len()
     );
     node.shutdown(10 * SECOND).await;
+}
+
+/// Other nodes know whether the job has another schedule.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_cannot_use_the_schedule_leaves_its_backfill_alone() {
+    let (world, node) = World::down_for(5, SECOND / 50).await;
+    let control = node.control().expect("a handle");
+    let other = control.reschedule(JOB, "*/2 * * * * *").tz("Asia/Tokyo");
+    other.await.expect("rescheduled");
+    let since = UNIX_EPOCH + world.clock.wall();
+    tokio::time::sleep(20 * SECOND).await;
+    let backfill = control.backfill(JOB, since..UNIX_EPOCH + world.clock.wall());
+    let backfill = backfill.only(BackfillOnly::All).by("zoe").note("outage");
+    let begun = backfill.await.expect("begun").ticks.len();
+    assert!(
+        control
+            .pause_backfill(JOB, true, "ann")
+            .await
+            .expect("paused")
+    );
+    node.shutdown(10 * SECOND).await;
+
+    let few_zones = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../scheduled-one-schedule/tests/zoneinfo"
+    );
+    let few_zones = ZoneData::from_folder(few_zones).expect("zone data");
+    let unable = world.node_with("unable", few_zones).await;
+    let control = unable.control().expect("a handle");
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(
+        control
+            .pause_backfill(JOB, false, "bob")
+            .await
+            .expect("resumed")
+    );
+    tokio::time::sleep(60 * SECOND).await;
+    let state = control.backfill_state(JOB).await.expect("a reply");
+    let state = state.expect("a backfill");
+    assert_eq!((state.ended.as_str(), state.is_over()), ("", false));
+    unable.shutdown(10 * SECOND).await;
+
+    let able = world.node("able").await;
+    let control = able.control().expect("a handle");
+    world.is_over(&control).await;
+    let state = control.backfill_state(JOB).await.expect("a reply");
+    let state = state.expect("a backfill");
+    assert_eq!((state.ended.as_str(), world.filled().len()), ("", begun));
+    // Who asked for it stays, whoever paused it and let it go on.
+    assert_eq!((state.by.as_str(), state.note.as_str()), ("zoe", "outage"));
+    let lines = Store::ledger(&world.store, JOB, 1_000)
+        .await
+        .expect("a ledger");
+    let filled = lines
+        .iter()
+        .filter(|line| line.cause == Some(Cause::Backfill));
+    let actors: Vec<&str> = filled.map(|line| line.actor.as_str()).collect();
+    assert!(
+        actors.len() >= begun && actors.iter().all(|actor| *actor == "zoe"),
+        "{actors:?}"
+    );
+    able.shutdown(10 * SECOND).await;
 }
 
 #[tokio::test(start_paused = true)]

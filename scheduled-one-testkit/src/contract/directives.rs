@@ -57,6 +57,8 @@ impl Workload {
                 .random
                 .pick(&["db migration", "", "-", "two\nlines, ä"])
                 .to_string(),
+            asked_by: self.random.pick(&["carl", "", "d e:%"]).to_string(),
+            asked_note: self.random.pick(&["freeze", "", "-"]).to_string(),
             pause: self.random.one_in(2).then_some(pause),
             past: past.collect(),
             backfill: self.random.one_in(4).then(|| Backfill {

@@ -28,7 +28,7 @@ pub enum Request {
     /// Record a run as lost.
     WriteOff(OverdueRun),
     /// Read directives, and repeat or change the job's.
-    Control(ControlRequest),
+    Control(Box<ControlRequest>),
     /// Let a request wait in the lane.
     Ask(Box<Ask>),
     /// Start the request that waits there.

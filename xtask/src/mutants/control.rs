@@ -6,6 +6,7 @@ use super::list::{CLAIM, MACHINE_CLAIM, Mutant, Suite};
 const MACHINE_LANE: &str = "scheduled-one-protocol/src/machine/lane.rs";
 const ASK: &str = "scheduled-one-redis/src/ask.lua";
 const CANCEL: &str = "scheduled-one-redis/src/cancel.lua";
+const NODE_LANE: &str = "scheduled-one-runtime/src/node/units/lane.rs";
 const NODE_CONTROL: &str = "scheduled-one-runtime/src/node/control.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -67,6 +68,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Suite::Chaos("request-repeated", &["S8"]),
             Suite::Model("an_id_is_asked_for_twice"),
         ],
+    },
+    // A store that forgot which ids have started does not learn it from the nodes.
+    Mutant {
+        name: "ids-of-requests-are-registered-again",
+        edits: &[Edit {
+            file: NODE_LANE,
+            old: "requests: requests.remove(&index).unwrap_or_default(),",
+            new: "requests: requests.remove(&index).map_or_else(Vec::new, |_| Vec::new()),",
+        }],
+        suites: &[Suite::Test(
+            "redis_requests",
+            "an_id_that_is_asked_for_three_times_without_a_reply_runs_once",
+        )],
     },
     // A cancel stops whatever runs.
     Mutant {

@@ -125,8 +125,8 @@ impl Portion {
         Request {
             id: Backfill::request_id(tick.tick_ms, tick.again),
             cause: Cause::Backfill,
-            actor: self.directive.by.clone(),
-            note: self.directive.note.clone(),
+            actor: self.directive.asked_by.clone(),
+            note: self.directive.asked_note.clone(),
             logical: Some(TickMs(tick.tick_ms)),
             on_busy: backfill.map(|backfill| backfill.on_busy),
             parameters: String::new(),

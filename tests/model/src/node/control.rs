@@ -34,10 +34,10 @@ impl Node {
         let repeats = known.directive.version > 0 && (known.unrepeated || known.head < known.read);
         let repeats = repeats && config.guards.repeats_directives;
         let seen = (Config::unit().job().to_owned(), known.directive.clone());
-        Some(Request::Control(ControlRequest {
+        Some(Request::Control(Box::new(ControlRequest {
             seen: repeats.then_some(seen).into_iter().collect(),
             ..ControlRequest::default()
-        }))
+        })))
     }
 
     /// The reply: the higher version counts.

@@ -51,7 +51,7 @@ impl World {
         let mut directive = stored.cloned().unwrap_or_default();
         let seen = directive.version;
         change(&mut directive);
-        let request = Request::Control(ControlRequest {
+        let request = Request::Control(Box::new(ControlRequest {
             change: Some(DirectiveChange {
                 subject: job,
                 seen,
@@ -59,7 +59,7 @@ impl World {
                 action: String::new(),
             }),
             ..ControlRequest::default()
-        });
+        }));
         let reply = self.serve(config, &request, &operator());
         match reply.body {
             Body::Controlled(reply) => match reply.changed {
