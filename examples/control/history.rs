@@ -36,7 +36,6 @@ pub(crate) async fn backfill(world: &mut World) -> anyhow::Result<Row> {
     until("the outage is recorded", async || {
         let audit = control.audit("report", from..SystemTime::now()).await?;
         Ok(audit
-            .ticks
             .iter()
             .any(|tick| tick.status == TickStatus::Decided(Outcome::Missed)))
     })

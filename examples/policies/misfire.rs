@@ -187,7 +187,7 @@ pub(crate) async fn audit() -> anyhow::Result<Scene> {
     let Some((node, range)) = PLAYED.get() else {
         return Ok(scene);
     };
-    for tick in node.audit("misfire/run_all", range.clone()).await?.ticks {
+    for tick in node.audit("misfire/run_all", range.clone()).await? {
         let status = match tick.status {
             TickStatus::Decided(outcome) => outcome.as_str().to_owned(),
             other => format!("{other:?}"),

@@ -243,7 +243,7 @@ async fn calendar(
         .audit(&described.job, instant(from_ms)..instant(now_ms + 1))
         .await;
     let cells = match audited {
-        Ok(audited) => Some(Cell::all(&audited.ticks)),
+        Ok(audited) => Some(Cell::all(&audited)),
         // Or its ticks are too many, because another schedule is in force than the catalog has.
         Err(Error::Schedule { .. } | Error::Argument { .. }) => None,
         Err(error) => return Err(error.into()),

@@ -77,7 +77,7 @@ impl Control {
     ///
     /// A tick counts by the schedule in force, and only from when the job was first seen. Of the time before that
     /// schedule took the place of another one, by a deployment or because somebody [asked for it](Self::reschedule),
-    /// what the ledger has is listed; [`complete_since`](Audit::complete_since) says since when no tick is left out.
+    /// what the ledger has is listed: [`audit_in_full`](Self::audit_in_full) says since when no tick is left out.
     /// Of a job that no living node has, ticks count until its last node was gone. What is older than the lines that
     /// the ledger keeps is [`NoLongerKept`](crate::audit::TickStatus::NoLongerKept). Runs that somebody asked for are
     /// no outcome of a tick.
@@ -86,7 +86,20 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Argument`] if the range has more ticks;
     /// [`Error::Schedule`] if this process cannot compute the ticks.
-    pub async fn audit(&self, job: &str, range: Range<SystemTime>) -> Result<Audit, Error> {
+    pub async fn audit(
+        &self,
+        job: &str,
+        range: Range<SystemTime>,
+    ) -> Result<Vec<AuditedTick>, Error> {
+        Ok(self.audit_in_full(job, range).await?.ticks)
+    }
+
+    /// The same ticks as of [`audit`](Self::audit), and since when no tick is left out.
+    ///
+    /// # Errors
+    ///
+    /// As of [`audit`](Self::audit).
+    pub async fn audit_in_full(&self, job: &str, range: Range<SystemTime>) -> Result<Audit, Error> {
         self.check_right(Action::View, job).await?;
         let accounts = self.accounts(job).await?;
         let range = ms(range.start)..ms(range.end);

@@ -76,7 +76,7 @@ impl Service {
     async fn status_of_newest(&self) -> TickStatus {
         let from = Timestamp::now() - Duration::from_secs(1);
         let audit = self.nodes[0].audit("tick", from..Timestamp::now());
-        let audit = audit.await.unwrap().ticks;
+        let audit = audit.await.unwrap();
         audit.last().unwrap().status
     }
 

@@ -37,7 +37,7 @@ fn instant(text: &str) -> Timestamp {
 
 async fn audit(kit: &TestScheduler, job: &str) -> Vec<(String, TickStatus)> {
     let range = instant("2026-01-01T00:00:00Z")..kit.now();
-    let ticks = kit.scheduler().audit(job, range).await.unwrap().ticks;
+    let ticks = kit.scheduler().audit(job, range).await.unwrap();
     let shown = |tick: &AuditedTick| (tick.tick.to_string(), tick.status);
     ticks.iter().map(shown).collect()
 }

@@ -159,7 +159,7 @@ async fn ticks_that_no_schedule_ever_had_are_not_missed() {
     let instant = |s: i64| Timestamp::from_second(s).unwrap();
     let now_s = world.clock.wall().as_secs() as i64;
     let range = instant(now_s - 3600)..instant(now_s + 1);
-    let audit = b.audit("job", range).await.unwrap();
+    let audit = b.audit_in_full("job", range).await.unwrap();
     assert!(audit.complete_since.is_some(), "{audit:?}");
     let ticks: Vec<String> = audit.ticks.iter().map(|it| time_of(it.tick)).collect();
     assert_eq!(ticks, ["10:01:00", "10:02:00"]);

@@ -77,7 +77,7 @@ impl From<&AuditedTick> for View {
 
 pub(crate) async fn run(session: &Session, args: &Audit) -> Result<Exit, Failure> {
     let range = system_time(args.from)..system_time(args.to);
-    let audit = session.control.audit(&args.name, range);
+    let audit = session.control.audit_in_full(&args.name, range);
     let audit = session.ask(audit).await?;
     let since = audit.complete_since.map(|since| text::instant(ms(since)));
     let mut ticks = audit.ticks;

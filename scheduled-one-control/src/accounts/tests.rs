@@ -49,7 +49,10 @@ async fn a_range_with_too_many_ticks_is_refused() {
     };
     assert_eq!(argument, "range");
     assert!(message.contains("10000 ticks of often"), "{message}");
-    let of_an_hour = control.audit("often", now - HOUR..now).await.unwrap();
+    let of_an_hour = control
+        .audit_in_full("often", now - HOUR..now)
+        .await
+        .unwrap();
     assert_eq!(of_an_hour.complete_since, None);
     let of_an_hour = of_an_hour.ticks;
     assert_eq!(of_an_hour.len(), 3_600);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditedTick};
 use crate::audit_reads::unit_states;
 use crate::error::Error;
 use crate::metrics::labels::Op;
@@ -28,14 +28,28 @@ impl Scheduler {
     /// A tick counts by the schedule that is in force now, and only from when
     /// the job was first seen. Of the time before that schedule took the place
     /// of another one, what the ledger has is listed:
-    /// [`complete_since`](Audit::complete_since) says since when no tick is
-    /// left out. [`Control::audit`](scheduled_one_control::Control::audit) says the same.
+    /// [`audit_in_full`](Self::audit_in_full) says since when no tick is left
+    /// out. [`Control::audit`](scheduled_one_control::Control::audit) says the same.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownJob`] if this node has no such job; [`Error::Store`] if
     /// the store does not reply.
-    pub async fn audit(&self, job: &str, range: Range<Timestamp>) -> Result<Audit, Error> {
+    pub async fn audit(
+        &self,
+        job: &str,
+        range: Range<Timestamp>,
+    ) -> Result<Vec<AuditedTick>, Error> {
+        Ok(self.audit_in_full(job, range).await?.ticks)
+    }
+
+    /// The same ticks as of [`audit`](Self::audit), and since when no tick is
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// As of [`audit`](Self::audit).
+    pub async fn audit_in_full(&self, job: &str, range: Range<Timestamp>) -> Result<Audit, Error> {
         let found = self.jobs.iter().find(|known| *known.name == *job);
         let found = found.ok_or_else(|| self.unknown(job))?;
         let worker = self.worker(job).ok_or_else(|| self.unknown(job))?;

@@ -16,11 +16,7 @@ async fn what_the_ledger_no_longer_keeps_is_not_run_again() {
     let control = node.control().expect("a handle");
     tokio::time::sleep(120 * SECOND).await;
     let range = world.down.1..UNIX_EPOCH + world.clock.wall() - SECOND;
-    let audit = control
-        .audit(JOB, range.clone())
-        .await
-        .expect("an audit")
-        .ticks;
+    let audit = control.audit(JOB, range.clone()).await.expect("an audit");
     let with = |status| audit.iter().filter(|tick| tick.status == status).count();
     assert_eq!(with(TickStatus::Unknown), 0, "{audit:?}");
     assert!(with(TickStatus::NoLongerKept) > 60, "{audit:?}");
@@ -46,7 +42,7 @@ async fn a_backfill_is_one_of_the_schedule_in_force() {
     tokio::time::sleep(20 * SECOND).await;
 
     let end = now() - SECOND;
-    let audit = control.audit(JOB, from..end).await.expect("an audit").ticks;
+    let audit = control.audit(JOB, from..end).await.expect("an audit");
     let ran = |tick: &&&AuditedTick| tick.status == TickStatus::Decided(Outcome::Ok);
     let (before, after): (Vec<&AuditedTick>, Vec<&AuditedTick>) =
         audit.iter().partition(|tick| tick.tick <= since);

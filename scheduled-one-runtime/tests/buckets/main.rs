@@ -127,11 +127,7 @@ async fn each_tick_of_jobs_in_all_buckets_runs_once() {
         let ledger = second.ledger(name, 1000).await.unwrap();
         assert!(ledger.iter().any(|line| line.outcome == Outcome::Ok));
         let to = ledger[0].tick + SignedDuration::from_millis(1);
-        let audit = first
-            .audit(name, Timestamp::UNIX_EPOCH..to)
-            .await
-            .unwrap()
-            .ticks;
+        let audit = first.audit(name, Timestamp::UNIX_EPOCH..to).await.unwrap();
         let statuses: Vec<TickStatus> = audit.iter().map(|tick| tick.status).collect();
         let ok = statuses
             .iter()

@@ -85,8 +85,7 @@ async fn nodes_of_one_name_are_two_in_the_audit() {
     let audited = a
         .audit("cache", start..start + HOUR)
         .await
-        .expect("audited")
-        .ticks;
+        .expect("audited");
     let mut by_node = std::collections::BTreeMap::<_, Vec<_>>::new();
     for tick in &audited {
         assert_eq!(tick.node.as_deref(), Some("replica"));

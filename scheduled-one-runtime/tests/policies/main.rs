@@ -321,7 +321,6 @@ async fn audit_lists_each_tick_with_what_became_of_it() {
     let audited = scheduler.audit("audited", start..start + HOUR).await;
     let statuses: Vec<TickStatus> = audited
         .expect("audited")
-        .ticks
         .iter()
         .map(|tick| tick.status)
         .collect();

@@ -12,10 +12,10 @@ impl World {
     pub(crate) async fn audited(&self, node: &Scheduler) -> Vec<String> {
         let now = UNIX_EPOCH + self.clock.wall();
         let from = now - 60 * MINUTE;
-        let of_control = self.control.audit("job", from..now).await.unwrap();
+        let of_control = self.control.audit_in_full("job", from..now).await.unwrap();
         let instant = |time| jiff::Timestamp::try_from(time).unwrap();
         let range = instant(from)..instant(now);
-        let audit = node.audit("job", range).await.unwrap();
+        let audit = node.audit_in_full("job", range).await.unwrap();
         assert_eq!(
             audit.complete_since,
             of_control.complete_since.map(instant),

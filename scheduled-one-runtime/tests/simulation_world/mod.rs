@@ -267,7 +267,7 @@ async fn conclude(
     for (job, plan) in jobs.iter().enumerate() {
         let scheduler = &nodes[0].scheduler;
         let audited = answered(async || scheduler.audit(&plan.name, all_until(healed_ms)).await);
-        history.audits.push((job, audited.await.ticks));
+        history.audits.push((job, audited.await));
         let ledger = answered(async || scheduler.ledger(&plan.name, 1_000).await);
         history.ledgers.push(ledger.await);
     }

@@ -98,7 +98,7 @@ async fn audit(
         for from_ms in (from_ms..to_ms).step_by(AUDIT_MS) {
             let to_ms = to_ms.min(from_ms + AUDIT_MS as i64);
             let range = instant(from_ms)..instant(to_ms);
-            ticks.extend(scheduler.audit(&job.name, range).await?.ticks);
+            ticks.extend(scheduler.audit(&job.name, range).await?);
         }
         let ledger = scheduler.ledger(&job.name, LEDGER_LINES).await?;
         text += &audit::to_text(&job.name, &ticks, &ledger, from_ms..to_ms);
