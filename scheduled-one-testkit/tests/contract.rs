@@ -76,11 +76,11 @@ fn options(operations: u64, seed: u64) -> Options {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_forgets_keeps_the_contract_and_everything_happens() {
-    let report = contract::check(&mut Forgetful::new(None), options(60_000, 4)).await;
+    let report = contract::check(&mut Forgetful::new(None), options(120_000, 4)).await;
     let report = report.unwrap_or_else(|breach| panic!("{breach}"));
     assert_eq!(report.missing(), [""; 0], "{:#?}", report.seen);
     assert!(
-        report.operations >= 60_000 && report.raced > 0,
+        report.operations >= 120_000 && report.raced > 0,
         "{report:?}"
     );
 }

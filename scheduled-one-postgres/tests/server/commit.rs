@@ -1,10 +1,10 @@
 //! Statements of a job, in the same database as its record.
 
 use scheduled_one_postgres::PostgresStore;
-use scheduled_one_protocol::{Statement, Store};
+use scheduled_one_protocol::Statement;
 use scheduled_one_testkit::contract::{Program, check_blame, check_commit, check_each};
 
-use super::Database;
+use super::{Database, make_tables};
 
 impl Program for Database {
     fn place(&self) -> &'static str {
@@ -91,7 +91,7 @@ async fn statements_are_planned_as_the_role_and_the_database_say() {
     ));
     let url = database.url_of(&format!("planner_{name}")) + "?options=-c%20enable_seqscan=off";
     let store = PostgresStore::new(&url, "test").unwrap();
-    Store::preflight(&store).await.unwrap();
+    make_tables(&store).await;
     let insert = Statement::new(format!("INSERT INTO seen SELECT {settings}"));
     assert_eq!(check_each(&store, &[insert]).await, Ok(()));
     assert_eq!(database.sql("SELECT * FROM seen"), "on|off|off|off|on");

@@ -32,7 +32,7 @@ use idle::Idlers;
 use job_list::own_list;
 use load::OwnLoad;
 use peers::{Peer, Peers, node_key};
-use rank::{Rank, labelled_for, mix};
+use rank::{Rank, StandIn, labelled_for, mix};
 pub(crate) use rank::{group_word, limit_word, may_run};
 
 /// After the membership has changed, nodes believe different things of each other for so long at most: two heartbeats,
@@ -107,8 +107,10 @@ pub(super) struct Preference {
     changed_ms: i64,
     /// The preferred node of each unit.
     first: Vec<NodeKey>,
-    /// The units of which this node would be preferred, if the preferred one has no permit for them.
+    /// The units of which this node is the next one, if the preferred one has no permit for them.
     second: UnitSet,
+    /// The units of which it is the first one without a limit, if the next one may have no permit either.
+    third: UnitSet,
     /// Hash of each unit.
     hashes: Vec<u64>,
 }
@@ -163,6 +165,7 @@ impl Preference {
             changed_ms: 0,
             first: vec![NOBODY; hashes.len()],
             second: UnitSet::none(hashes.len()),
+            third: UnitSet::none(hashes.len()),
             hashes,
         }
     }
@@ -222,7 +225,8 @@ impl Preference {
     /// claims each tick. Of a unit with `route = spread`, no node does.
     pub(super) fn is_mine(&self, unit: UnitIndex) -> bool {
         let first = self.first[unit as usize];
-        let may_take = self.second.contains(unit) || self.idle.contains(&first);
+        let stands_in = self.second.contains(unit) || self.third.contains(unit);
+        let may_take = stands_in || self.idle.contains(&first);
         first == self.me || first == EVERYBODY || (may_take && self.may_run(unit))
     }
 
@@ -252,6 +256,8 @@ impl Preference {
         let first = self.first[unit as usize];
         if first == EVERYBODY {
             return 0;
+        } else if self.third.contains(unit) {
+            return StandIn::Unlimited.delay_ms();
         } else if first != self.me {
             return STAND_IN_DELAY_MS;
         }

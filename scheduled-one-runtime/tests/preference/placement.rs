@@ -190,6 +190,42 @@ async fn what_a_full_node_cannot_run_runs_elsewhere() {
     }
 }
 
+/// The next node in the order may be as small.
+#[tokio::test(start_paused = true)]
+async fn what_two_full_nodes_cannot_run_runs_elsewhere() {
+    // With `least_loaded`, the node without a limit is busy, and comes behind the small ones.
+    for (route, most_ms) in [
+        (Route::Sticky, 150),
+        (Route::Spread, 150),
+        (Route::LeastLoaded, 300),
+    ] {
+        let mut cluster = limited_and_routed(&[1, 1], 20, route).await;
+        cluster.start(0..20).await;
+        tokio::time::sleep(MEETING).await;
+        let starts = cluster.watch(20 * SECOND, 20).await;
+        let latest = starts.iter().map(|start| start.late_ms).max();
+        assert!(latest <= Some(most_ms), "{route:?}: {latest:?}");
+    }
+}
+
+/// Nodes with a label come first, and whoever has room before a tick waits.
+#[tokio::test(start_paused = true)]
+async fn what_full_nodes_with_the_label_cannot_run_runs_without_it() {
+    let mut cluster = Cluster::new(SECOND);
+    cluster.lasts = Duration::from_millis(400);
+    let on = |job: Job| job.on(["gpu", "*"]).overlap(Overlap::QueueOne);
+    for _ in 0..2 {
+        let small = |builder: SchedulerBuilder| builder.max_running(1).label("gpu");
+        cluster.start_as(0..20, small, on).await;
+    }
+    cluster.start_as(0..20, |builder| builder, on).await;
+    tokio::time::sleep(MEETING).await;
+    let starts = cluster.watch(20 * SECOND, 20).await;
+    let latest = starts.iter().map(|start| start.late_ms).max();
+    assert!(latest <= Some(300), "{latest:?}");
+    assert!(nodes(&starts).contains("n0"), "they come first");
+}
+
 async fn runs_next_to_a_small_node(route: Route) {
     let cluster = limited_and_routed(&[1, 50], 20, route).await;
     let starts = cluster.watch(20 * SECOND, 20).await;

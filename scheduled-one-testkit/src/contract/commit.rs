@@ -3,7 +3,7 @@
 use scheduled_one_protocol::message::{Finish, Finished, WrittenOff};
 use scheduled_one_protocol::{Outcome, Statement, Store, StoreError, TickMs, UnitName};
 
-use super::way_back::{FIRST_SEEN, Node, ONE, caller, expect, refused};
+use super::way_back::{FIRST_SEEN, Node, ONE, caller, expect, refused, repeated};
 
 /// A program with a table of its own in the database of a store: `effect`, with a text `name` as its key.
 pub trait Program: Send {
@@ -147,15 +147,15 @@ pub async fn check_blame(store: &dyn Store, statements: &[Statement]) -> Result<
 /// What went wrong, in words.
 pub async fn check_each(store: &dyn Store, statements: &[Statement]) -> Result<(), String> {
     let mut node = Node::new(store);
-    let registered = node.register().await.map_err(refused)?;
+    let registered = repeated(async || node.register().await).await?;
     let mut after = registered[0].marks.decided.or(FIRST_SEEN);
     let nothing = Statement::new("SELECT 1");
     for statement in statements.iter().chain([&nothing]) {
         let tick = node.now_after(after).await?;
         let grant = node.granted(ONE, tick, after).await?;
         let end = node.end_of(&grant);
-        let finished = commit(store, &end, std::slice::from_ref(statement)).await;
-        let finished = finished.map_err(refused)?;
+        let statement = std::slice::from_ref(statement);
+        let finished = repeated(async || commit(store, &end, statement).await).await?;
         expect("recorded", &(statement, finished), finished.recorded)?;
         after = Some(tick);
     }

@@ -129,8 +129,8 @@ impl<'a> Node<'a> {
 
     /// The store's clock.
     pub(super) async fn now(&self) -> Result<TickMs, String> {
-        let beat = self.store.heartbeat(&caller(), Heartbeat::alive()).await;
-        Ok(TickMs((beat.map_err(refused)?.head.now_us / 1_000) as i64))
+        let beat = async || self.store.heartbeat(&caller(), Heartbeat::alive()).await;
+        Ok(TickMs((repeated(beat).await?.head.now_us / 1_000) as i64))
     }
 
     /// The same, when it is over: a store that is quick is asked within the millisecond.
@@ -174,9 +174,8 @@ impl<'a> Node<'a> {
             }),
         };
         loop {
-            let caller = caller();
-            let reply = self.store.claim(&caller, std::slice::from_ref(&claim));
-            let mut reply = reply.await.map_err(refused)?;
+            let claims = std::slice::from_ref(&claim);
+            let mut reply = repeated(async || self.store.claim(&caller(), claims).await).await?;
             let claimed = reply.body.pop().ok_or("no reply to a claim")?;
             let Verdict::Quarantined { until_ms } = claimed.verdict else {
                 return Ok(claimed);
@@ -292,6 +291,20 @@ pub(super) fn caller() -> Caller {
         margin_ms: 0,
         ledger_limit: 9,
         buckets: 1,
+    }
+}
+
+/// The reply to a request, which is sent again if it surely changed nothing, as a node does: a store on a busy machine
+/// may take too long.
+pub(super) async fn repeated<T>(
+    request: impl AsyncFn() -> Result<T, StoreError>,
+) -> Result<T, String> {
+    let mut repetitions = 9;
+    loop {
+        match request().await {
+            Err(StoreError::Unavailable(_)) if repetitions > 0 => repetitions -= 1,
+            reply => return reply.map_err(refused),
+        }
     }
 }
 

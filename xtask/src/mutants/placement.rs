@@ -54,12 +54,36 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "the-next-node-stands-in-for-a-limited-one",
         edits: &[Edit {
             file: RANK,
-            old: "                second.add(unit);\n",
-            new: "",
+            old: "Some(StandIn::Next) => second.add(unit),",
+            new: "Some(StandIn::Next) => {}",
         }],
         suites: &[Suite::Test(
             "preference",
             "placement::what_a_full_node_cannot_run_runs_elsewhere",
+        )],
+    },
+    Mutant {
+        name: "a-node-without-a-limit-stands-in-first",
+        edits: &[Edit {
+            file: RANK,
+            old: "Some((class, has_room, weight, node))",
+            new: "Some((class, false, weight, node))",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "placement::what_two_full_nodes_cannot_run_runs_elsewhere",
+        )],
+    },
+    Mutant {
+        name: "a-node-without-a-limit-stands-in-last",
+        edits: &[Edit {
+            file: RANK,
+            old: "Some(StandIn::Unlimited) => third.add(unit),",
+            new: "Some(StandIn::Unlimited) => {}",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "placement::what_full_nodes_with_the_label_cannot_run_runs_without_it",
         )],
     },
     Mutant {

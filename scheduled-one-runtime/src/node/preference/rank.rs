@@ -7,7 +7,7 @@ use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{JobsDigest, Labels};
 use scheduled_one_schedule::policy::{ANY_NODE, Route};
 
-use super::{EVERYBODY, NOBODY, NodeKey, Peer, Preference};
+use super::{EVERYBODY, NOBODY, NodeKey, Peer, Preference, STAND_IN_DELAY_MS};
 use crate::compiled_job::CompiledJob;
 use crate::node::unit_set::UnitSet;
 use crate::node::units::Units;
@@ -20,6 +20,25 @@ const FULL: u32 = 1_000;
 
 /// A class, of which the lowest is preferred; then a weight, of which the highest is; then the node itself.
 pub(super) type Rank = (Reverse<u32>, u64, NodeKey);
+
+/// In which place a node claims what prefers a limited one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StandIn {
+    /// Behind that one.
+    Next,
+    /// Behind the next one, which is limited as well.
+    Unlimited,
+}
+
+impl StandIn {
+    /// How much later than due.
+    pub(super) fn delay_ms(self) -> i64 {
+        match self {
+            StandIn::Next => STAND_IN_DELAY_MS,
+            StandIn::Unlimited => 2 * STAND_IN_DELAY_MS,
+        }
+    }
+}
 
 impl Peer {
     /// Whether the node takes no more than so many runs, of all jobs or of some.
@@ -110,6 +129,7 @@ impl Preference {
     pub(super) fn prefer_again(&mut self, changed: &BTreeSet<NodeKey>, units: &Units) {
         let mut first = std::mem::take(&mut self.first);
         let mut second = UnitSet::none(first.len());
+        let mut third = UnitSet::none(first.len());
         let all: Vec<&Peer> = self.candidates().collect();
         let new: Vec<&Peer> = all
             .iter()
@@ -150,18 +170,42 @@ impl Preference {
                 best = best.max(rank(peer));
             }
             *slot = best.map_or(NOBODY, |(_, _, node)| node);
-            let first = by_key(slot);
-            let limited = first.filter(|first| self.is_limited_for(first, units, unit));
-            let is_second = limited.is_some_and(|first| {
-                let others = all.iter().filter(|peer| peer.key != first.key);
-                let next = others.filter_map(|peer| rank(peer)).max();
-                next.is_some_and(|(_, _, node)| node == self.me)
-            });
-            if is_second {
-                second.add(unit);
+            match by_key(slot).and_then(|first| self.stands_in(first, units, unit, rank)) {
+                Some(StandIn::Next) => second.add(unit),
+                Some(StandIn::Unlimited) => third.add(unit),
+                None => {}
             }
         }
-        (self.first, self.second) = (first, second);
+        (self.second, self.third) = (second, third);
+        self.first = first;
+    }
+
+    /// Whether this node claims what prefers a limited one: as the next node of the same class, one without a limit if
+    /// there is any; or, if the next one is limited as well, as the first of all without a limit, which has room.
+    pub(super) fn stands_in(
+        &self,
+        first: &Peer,
+        units: &Units,
+        unit: UnitIndex,
+        rank: impl Fn(&Peer) -> Option<Rank>,
+    ) -> Option<StandIn> {
+        let is_limited = |peer: &Peer| self.is_limited_for(peer, units, unit);
+        if !is_limited(first) {
+            return None;
+        }
+        let others = self.candidates().filter(|peer| peer.key != first.key);
+        let ranks = others.filter_map(|peer| Some((rank(peer)?, !is_limited(peer))));
+        let (mut next, mut unlimited) = (None, None);
+        for (rank @ (class, weight, node), has_room) in ranks {
+            next = next.max(Some((class, has_room, weight, node)));
+            unlimited = unlimited.max(has_room.then_some(rank));
+        }
+        let (_, has_room, _, next) = next?;
+        let is_last = unlimited.is_some_and(|(_, _, node)| node == self.me);
+        match next == self.me {
+            true => Some(StandIn::Next),
+            false => (is_last && !has_room).then_some(StandIn::Unlimited),
+        }
     }
 
     /// Whether a node may have no permit for a run of a unit that prefers it.

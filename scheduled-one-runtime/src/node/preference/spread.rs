@@ -1,7 +1,7 @@
 //! Which node claims a tick of a unit with `route = spread`: another one each time.
 
-use super::rank::{Rank, mix};
-use super::{NOBODY, NodeKey, Peer, Preference, STAND_IN_DELAY_MS};
+use super::rank::{Rank, StandIn, mix};
+use super::{NOBODY, NodeKey, Peer, Preference};
 use crate::node::planning::is_spread;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
@@ -10,7 +10,7 @@ use scheduled_one_protocol::message::UNCLAIMED_MS;
 impl Preference {
     /// Whether a tick prefers this node.
     pub(super) fn is_tick_mine(&self, units: &Units, unit: UnitIndex, tick_ms: i64) -> bool {
-        let (first, _) = self.first_two_of_tick(units, unit, tick_ms);
+        let first = self.first_of_tick(units, unit, tick_ms);
         first.is_some_and(|(_, _, node)| node == self.me)
     }
 
@@ -31,18 +31,16 @@ impl Preference {
         unit: UnitIndex,
         tick_ms: i64,
     ) -> Option<i64> {
-        let (first, second) = self.first_two_of_tick(units, unit, tick_ms);
-        let (_, _, first) = first?;
+        let (_, _, first) = self.first_of_tick(units, unit, tick_ms)?;
+        let rank = |peer: &Peer| self.tick_rank(peer, units, unit, tick_ms);
         if first == self.me {
-            let delay_ms =
-                self.behind_suspects_ms(|peer| self.tick_rank(peer, units, unit, tick_ms));
-            return Some(delay_ms);
+            return Some(self.behind_suspects_ms(rank));
         }
-        let is_second = second.is_some_and(|(_, _, node)| node == self.me);
-        let is_limited = |first: &Peer| self.is_limited_for(first, units, unit);
-        let stands_in = (is_second && self.peers.get(first).is_some_and(is_limited))
-            || self.idle.contains(&first);
-        stands_in.then_some(STAND_IN_DELAY_MS)
+        let peer = self.peers.get(first);
+        let stands_in = peer.and_then(|first| self.stands_in(first, units, unit, rank));
+        let is_idle = self.idle.contains(&first);
+        let stands_in = stands_in.or(is_idle.then_some(StandIn::Next));
+        stands_in.map(StandIn::delay_ms)
     }
 
     /// The node that a tick prefers, with any route.
@@ -55,7 +53,7 @@ impl Preference {
         if !is_spread(units, unit) {
             return self.first[unit as usize];
         }
-        let (first, _) = self.first_two_of_tick(units, unit, tick_ms);
+        let first = self.first_of_tick(units, unit, tick_ms);
         first.map_or(NOBODY, |(_, _, node)| node)
     }
 
@@ -76,20 +74,11 @@ impl Preference {
         }
     }
 
-    /// The ranks of the nodes that a tick prefers, and would prefer without that one.
-    fn first_two_of_tick(
-        &self,
-        units: &Units,
-        unit: UnitIndex,
-        tick_ms: i64,
-    ) -> (Option<Rank>, Option<Rank>) {
-        let (mut first, mut second) = (None, None);
-        for peer in self.candidates() {
-            let rank = self.tick_rank(peer, units, unit, tick_ms);
-            second = second.max(rank.min(first));
-            first = first.max(rank);
-        }
-        (first, second)
+    /// The rank of the node that a tick prefers.
+    fn first_of_tick(&self, units: &Units, unit: UnitIndex, tick_ms: i64) -> Option<Rank> {
+        let candidates = self.candidates();
+        let ranks = candidates.filter_map(|peer| self.tick_rank(peer, units, unit, tick_ms));
+        ranks.max()
     }
 
     fn tick_rank(&self, peer: &Peer, units: &Units, unit: UnitIndex, tick_ms: i64) -> Option<Rank> {
