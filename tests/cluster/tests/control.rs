@@ -9,7 +9,9 @@ use cluster_tests::job::JobSpec;
 use cluster_tests::log::{Event, Kind};
 use scheduled_one_runtime::Outcome;
 use scheduled_one_runtime::control::{BackfillPlan, Control};
-use test_support::{ClockShim, RedisServer, wait_until, wait_until_async};
+use test_support::{
+    ClockShim, FaultProxy, Matcher, RedisServer, Verdict, wait_until, wait_until_async,
+};
 
 const NODE: &str = env!("CARGO_BIN_EXE_node");
 const LEASE: Duration = Duration::from_secs(2);
@@ -17,7 +19,11 @@ const LEASE: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(400);
 
 async fn connect(cluster: &Cluster) -> Control {
-    let connect = async || Control::connect(cluster.store.url()).await;
+    connect_to(&cluster.store.url()).await
+}
+
+async fn connect_to(url: &str) -> Control {
+    let connect = async || Control::connect(url).await;
     let mut control = None;
     wait_until_async("the namespace is there", BOUND, async || {
         control = connect().await.ok();
@@ -100,6 +106,45 @@ async fn a_pause_holds_through_a_rolling_restart_and_a_redis_that_is_restarted_e
     assert!(control.trail().await.expect("a trail").entries.is_empty());
     control.resume("tick").by("ann").await.expect("resumed");
     cluster.wait_for_starts("tick", before + 5);
+    cluster.check();
+}
+
+/// The way back from the store is lost each time, so whoever asks does not know whether it was taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_made_three_times_without_a_reply_runs_once() {
+    const ID: &str = "deploy-42";
+    let redis = RedisServer::start().expect("a Redis");
+    let proxy = FaultProxy::in_front_of(&redis).expect("a proxy");
+    let through_proxy = proxy.url(&redis);
+    let jobs = vec![
+        JobSpec::new("work", 3_600_000, 0),
+        JobSpec::new("other", 200, 0),
+    ];
+    let mut cluster = Cluster::on(redis, NODE, LEASE, jobs);
+    cluster.start_nodes(2);
+    cluster.wait_for_starts("other", 3);
+    let operator = connect_to(&through_proxy).await;
+    for _ in 0..3 {
+        let lost = proxy.on_reply(Matcher::containing(ID), || Verdict::Drop);
+        let asked = operator.run("work").id(ID).by("ann").await;
+        assert!(lost.has_fired(), "{asked:?}");
+        proxy.heal().expect("healed");
+    }
+    let control = connect(&cluster).await;
+    let handle = control.run("work").id(ID).await.expect("a reply");
+    assert!(handle.already());
+    let lines = handle.finished(BOUND).await.expect("it ran");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0].outcome, Outcome::Ok);
+    // Another run would have begun by now.
+    cluster.wait_for_starts("other", cluster.starts("other") + 10);
+    let tick_ms = lines[0].tick.ms();
+    let runs = starts(&cluster);
+    let runs = runs.iter().filter(|start| start.job == "work");
+    // The full hour may have passed meanwhile.
+    let requested = runs.filter(|start| start.tick_ms % 3_600_000 != 0);
+    let requested: Vec<i64> = requested.map(|start| start.tick_ms).collect();
+    assert_eq!(requested, [tick_ms]);
     cluster.check();
 }
 
