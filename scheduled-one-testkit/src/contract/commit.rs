@@ -3,7 +3,7 @@
 use scheduled_one_protocol::message::{Finish, Finished, WrittenOff};
 use scheduled_one_protocol::{Outcome, Statement, Store, StoreError, TickMs, UnitName};
 
-use super::way_back::{FIRST_SEEN, Node, ONE, caller, expect, refused, repeated};
+use super::way_back::{FIRST_SEEN, Node, ONE, caller, expect, refused, repeated, replied};
 
 /// A program with a table of its own in the database of a store: `effect`, with a text `name` as its key.
 pub trait Program: Send {
@@ -147,7 +147,7 @@ pub async fn check_blame(store: &dyn Store, statements: &[Statement]) -> Result<
 /// What went wrong, in words.
 pub async fn check_each(store: &dyn Store, statements: &[Statement]) -> Result<(), String> {
     let mut node = Node::new(store);
-    let registered = repeated(async || node.register().await).await?;
+    let registered = node.register().await.map_err(refused)?;
     let mut after = registered[0].marks.decided.or(FIRST_SEEN);
     let nothing = Statement::new("SELECT 1");
     for statement in statements.iter().chain([&nothing]) {
@@ -155,7 +155,7 @@ pub async fn check_each(store: &dyn Store, statements: &[Statement]) -> Result<(
         let grant = node.granted(ONE, tick, after).await?;
         let end = node.end_of(&grant);
         let statement = std::slice::from_ref(statement);
-        let finished = repeated(async || commit(store, &end, statement).await).await?;
+        let finished = commit(store, &end, statement).await.map_err(refused)?;
         expect("recorded", &(statement, finished), finished.recorded)?;
         after = Some(tick);
     }
@@ -170,8 +170,9 @@ async fn is_blamed(
     let failed = commit(store, end, statements).await;
     let is_blamed = matches!(failed, Err(StoreError::Statement(_)));
     expect("the statement is blamed", &(statements, &failed), is_blamed)?;
-    let status = store.inspect(&caller(), &[UnitName::from(ONE)]).await;
-    let status = status.map_err(refused)?.body;
+    let unit = [UnitName::from(ONE)];
+    let status = repeated(async || store.inspect(&caller(), &unit).await);
+    let status = status.await?.body;
     expect("it still runs", &statements, status[0].running.is_some())
 }
 
@@ -180,8 +181,8 @@ async fn commit(
     end: &Finish,
     statements: &[Statement],
 ) -> Result<Finished, StoreError> {
-    let reply = store.commit(&caller(), end, statements).await?;
-    Ok(reply.body)
+    let reply = replied(async || store.commit(&caller(), end, statements).await);
+    Ok(reply.await?.body)
 }
 
 fn names_are(program: &mut dyn Program, expected: &[&str]) -> Result<(), String> {

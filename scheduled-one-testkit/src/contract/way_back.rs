@@ -124,7 +124,8 @@ impl<'a> Node<'a> {
 
     pub(super) async fn register(&self) -> Result<Vec<RegisteredUnit>, StoreError> {
         let registrations = [ONE, TWO, ASKED].map(|unit| registration(unit.into()));
-        Ok(self.store.register(&caller(), &registrations).await?.body)
+        let registered = replied(async || self.store.register(&caller(), &registrations).await);
+        Ok(registered.await?.body)
     }
 
     /// The store's clock.
@@ -144,8 +145,8 @@ impl<'a> Node<'a> {
     }
 
     pub(super) async fn overdue(&self) -> Result<Vec<OverdueRun>, String> {
-        let beat = self.store.heartbeat(&caller(), Heartbeat::alive()).await;
-        Ok(beat.map_err(refused)?.body.overdue)
+        let beat = async || self.store.heartbeat(&caller(), Heartbeat::alive()).await;
+        Ok(repeated(beat).await?.body.overdue)
     }
 
     async fn claim(
@@ -294,18 +295,27 @@ pub(super) fn caller() -> Caller {
     }
 }
 
-/// The reply to a request, which is sent again if it surely changed nothing, as a node does: a store on a busy machine
-/// may take too long.
-pub(super) async fn repeated<T>(
+/// The reply to a request, which is sent again if none came, as a node does: a store on a busy machine may take too
+/// long. A copy of a request changes nothing more.
+pub(super) async fn replied<T>(
     request: impl AsyncFn() -> Result<T, StoreError>,
-) -> Result<T, String> {
+) -> Result<T, StoreError> {
     let mut repetitions = 9;
     loop {
         match request().await {
-            Err(StoreError::Unavailable(_)) if repetitions > 0 => repetitions -= 1,
-            reply => return reply.map_err(refused),
+            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) if repetitions > 0 => {
+                repetitions -= 1;
+            }
+            reply => return reply,
         }
     }
+}
+
+/// The same, with an error in words.
+pub(super) async fn repeated<T>(
+    request: impl AsyncFn() -> Result<T, StoreError>,
+) -> Result<T, String> {
+    replied(request).await.map_err(refused)
 }
 
 pub(super) fn refused(error: StoreError) -> String {
