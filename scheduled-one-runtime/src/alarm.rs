@@ -3,6 +3,10 @@
 //! Tokio's timers are for timeouts: they have a resolution of a millisecond, and are rounded up. Nearly every run
 //! waits for its tick, and half a thousand jobs start within a millisecond. So a thread of the scheduler waits for the
 //! next of these instants, with the resolution of the operating system, and wakes all runs of that instant at once.
+//!
+//! The thread is none of the executor's. Each task that it wakes goes to the queue that all workers share, and wakes a
+//! worker. For many runs that is right. With few, in more processes than the machine has cores, that worker takes the
+//! core from the thread, and so on with each task: then the thread wakes one task, which wakes the runs on its worker.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -10,12 +14,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
 use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
 
 /// Runs of one tick have computed their instants one after the other, from an estimate of the store's clock whose error
 /// grows meanwhile. They share an instant of this grid, and wait so much longer at most.
 const GRID_NS: u64 = 50_000;
+
+/// So many tasks are for one worker.
+const FEW: usize = 32;
 
 /// Longest wait of the thread. The clock that it waits with stands still while the machine is suspended.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -49,14 +58,22 @@ struct Waiting {
 }
 
 impl Alarm {
-    /// Starts the thread. Without one, as with a virtual clock, the clock wakes those who wait.
+    /// Starts the thread, and the task that it wakes. Without a thread, as with a virtual clock, the clock wakes those
+    /// who wait.
     pub(crate) fn start(clock: &Arc<dyn Clock>) -> Self {
         let shared = Arc::new(Shared::default());
         let of_thread = (Arc::clone(&shared), Arc::clone(clock));
         let spawn = || {
             let thread = std::thread::Builder::new().name("scheduled-one-alarm".to_owned());
             let (shared, clock) = of_thread;
-            thread.spawn(move || shared.wake_each(&*clock)).is_ok()
+            let (few, of_task) = mpsc::unbounded_channel();
+            let is_started = thread
+                .spawn(move || shared.wake_each(&*clock, &few))
+                .is_ok();
+            if is_started {
+                tokio::spawn(wake_few(of_task));
+            }
+            is_started
         };
         Alarm {
             clock: Arc::clone(clock),
@@ -88,6 +105,20 @@ impl Drop for Thread {
     }
 }
 
+/// Wakes the tasks of each instant, as one of the executor's tasks. Ends when the thread has.
+async fn wake_few(mut few: UnboundedReceiver<Vec<Waker>>) {
+    while let Some(tasks) = few.recv().await {
+        wake(tasks);
+    }
+}
+
+/// Wakes tasks of the executor on which the scheduler was started.
+fn wake(tasks: Vec<Waker>) {
+    for task in tasks {
+        user_code::ignore(|| task.wake());
+    }
+}
+
 /// The first instant of the grid that is not before this one.
 fn on_grid(at: Duration) -> Duration {
     let ns = at.as_nanos() as u64;
@@ -111,8 +142,8 @@ impl Shared {
         }
     }
 
-    /// Wakes each task at its instant, until there is nobody left who could wait.
-    fn wake_each(&self, clock: &dyn Clock) {
+    /// Wakes the tasks of each instant, until there is nobody left who could wait.
+    fn wake_each(&self, clock: &dyn Clock, few: &UnboundedSender<Vec<Waker>>) {
         let mut waiting = self.waiting();
         while !waiting.ends {
             let first = waiting.tasks.first_key_value();
@@ -123,13 +154,16 @@ impl Shared {
                     .wait(waiting)
                     .unwrap_or_else(PoisonError::into_inner),
                 Some(Duration::ZERO) => {
-                    let due = waiting.tasks.pop_first();
+                    let first = waiting.tasks.pop_first();
                     drop(waiting);
-                    let tasks = due.map(|(_, tasks)| tasks).unwrap_or_default();
-                    // They are of the executor on which the scheduler was started.
-                    tasks
-                        .into_iter()
-                        .for_each(|task| user_code::ignore(|| task.wake()));
+                    let tasks = first.map(|(_, tasks)| tasks).unwrap_or_default();
+                    match tasks.len() {
+                        ..=FEW => {
+                            // Without a receiver the executor has ended, and its tasks with it.
+                            let _ = few.send(tasks);
+                        }
+                        _ => wake(tasks),
+                    }
                     self.waiting()
                 }
                 Some(left) => {
@@ -193,6 +227,28 @@ mod tests {
         for wait in waits {
             let (wanted, at) = wait.await.expect("woken");
             assert!(at >= began + wanted, "{wanted:?} took {:?}", at - began);
+        }
+    }
+
+    /// Few of one instant are woken by a task, and many by the thread.
+    #[tokio::test]
+    async fn all_of_one_instant_are_woken() {
+        let alarm = alarm();
+        for number in [1, FEW, FEW + 1] {
+            let until = SystemClock.boottime() + Duration::from_millis(20);
+            let waits = (0..number).map(|_| {
+                let alarm = alarm.clone();
+                tokio::spawn(async move {
+                    alarm
+                        .sleep(until.saturating_sub(SystemClock.boottime()))
+                        .await;
+                    SystemClock.boottime()
+                })
+            });
+            for wait in waits.collect::<Vec<_>>() {
+                let woken = tokio::time::timeout(LONGEST * 60, wait).await;
+                assert!(woken.expect("woken").expect("no panic") >= until);
+            }
         }
     }
 
