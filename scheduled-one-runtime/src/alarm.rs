@@ -23,7 +23,7 @@ use scheduled_one_protocol::clock::Clock;
 /// grows meanwhile. They share an instant of this grid, and wait so much longer at most.
 const GRID_NS: u64 = 50_000;
 
-/// So many tasks are for one worker.
+/// So many tasks are for one worker, at most.
 const FEW: usize = 32;
 
 /// Longest wait of the thread. The clock that it waits with stands still while the machine is suspended.
@@ -158,7 +158,7 @@ impl Shared {
                     drop(waiting);
                     let tasks = first.map(|(_, tasks)| tasks).unwrap_or_default();
                     match tasks.len() {
-                        ..=FEW => {
+                        2..=FEW => {
                             // Without a receiver the executor has ended, and its tasks with it.
                             let _ = few.send(tasks);
                         }
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    /// Few of one instant are woken by a task, and many by the thread.
+    /// Few of one instant are woken by a task, and one or many by the thread.
     #[tokio::test]
     async fn all_of_one_instant_are_woken() {
         let alarm = alarm();
