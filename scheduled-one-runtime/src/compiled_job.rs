@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_schedule::policy::Scope;
 use scheduled_one_schedule::{Schedule, ZoneData};
 
 use crate::handler::AnyHandler;
@@ -85,9 +86,10 @@ impl CompiledJob {
         (0..self.rules.shards).map(|index| UnitName::new(&self.name, index))
     }
 
-    /// The group that it is in.
+    /// The group whose limit holds for its runs: those on every node need no permit.
     pub(crate) fn group(&self) -> Option<&Arc<str>> {
-        self.placement.as_ref()?.group.as_ref()
+        let group = self.placement.as_ref()?.group.as_ref();
+        group.filter(|_| self.rules.scope == Scope::One)
     }
 
     /// Adds the limit of its group to what the catalog is to have of it.

@@ -61,6 +61,8 @@ pub(super) enum FollowUp {
 enum Again {
     /// When its next tick is due.
     NextTick,
+    /// The same, or a while later, if that one is due now.
+    NextTickOrLater,
     /// After so many milliseconds.
     After(i64),
 }
@@ -148,15 +150,23 @@ impl Claiming {
                 .granted(index, unit, tick_ms, newest_ms, now_ms);
         }
         self.catch_ups.decided(index, unit, now_ms);
-        match self.again(index, verdict) {
+        match self.again(units, index, verdict) {
             Again::NextTick => self.set_next(units, index),
+            Again::NextTickOrLater => {
+                self.set_next(units, index);
+                // With `route = spread` the tick that could not start may prefer this node.
+                if self.timer.is_due(index, now_ms + self.lead_ms) {
+                    self.timer.set(now_ms + BUSY_AGAIN_MS, index);
+                }
+            }
             Again::After(wait_ms) => self.timer.set(now_ms + wait_ms, index),
         }
     }
 
     /// When the unit of a new tick is claimed again. A waiting tick that could not start is in the next heartbeat's
     /// reply, as soon as it can.
-    fn again(&mut self, unit: UnitIndex, verdict: &Verdict) -> Again {
+    fn again(&mut self, units: &Units, unit: UnitIndex, verdict: &Verdict) -> Again {
+        let may_claim = self.preference.may_claim(units, unit);
         match verdict {
             Verdict::Granted(_)
             | Verdict::NotReplicated(_)
@@ -169,11 +179,12 @@ impl Claiming {
             | Verdict::Quarantined { .. } => Again::NextTick,
             // Not ahead of its tick again, but when it is due.
             Verdict::Early { by_ms } => Again::After(by_ms + self.lead_ms),
+            Verdict::Busy if may_claim && self.released_while_pending.remove(&unit) => Again::After(0),
             // Whichever node the unit prefers goes on.
-            Verdict::Stale(_) | Verdict::Busy if !self.preference.is_mine(unit) => Again::NextTick,
-            Verdict::Stale(_) => Again::After(BUSY_AGAIN_MS),
-            Verdict::Busy if self.released_while_pending.remove(&unit) => Again::After(0),
-            Verdict::Busy => Again::After(BUSY_AGAIN_MS),
+            Verdict::Stale(_) | Verdict::Busy if !self.preference.is_mine(unit) => {
+                Again::NextTickOrLater
+            }
+            Verdict::Stale(_) | Verdict::Busy => Again::After(BUSY_AGAIN_MS),
             // Planned again: from the watermarks just learned; with the lane.
             Verdict::Conflict | Verdict::Lane => Again::After(0),
             // Planned again, when the directives are read.

@@ -128,7 +128,12 @@ impl Cluster {
                 }
             };
             let job = Job::every(format!("job-{job:03}"), self.period, function);
-            builder = builder.job(set(job.route(self.route)));
+            // A job of every node has no route.
+            let job = match self.route {
+                Route::Sticky => job,
+                route => job.route(route),
+            };
+            builder = builder.job(set(job));
         }
         if let Some(name) = self.disabled {
             let off = Job::every(name, self.period, || async {});

@@ -1,6 +1,7 @@
 //! Which node claims a tick: one, in a calm cluster; another one in time, if that one does not. In virtual time, on the
 //! embedded store.
 
+mod busy;
 mod cluster;
 mod full_node;
 mod handover;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scheduled_one_runtime::{Job, Outcome, Overlap, Route, SchedulerBuilder};
+use scheduled_one_runtime::{Job, Outcome, Overlap, Route, SchedulerBuilder, Scope};
 
 use crate::cluster::{Cluster, LONG, MEETING, SECOND, Start};
 use crate::test_store::Hangs;
@@ -276,6 +276,22 @@ async fn the_permits_of_a_group_are_where_its_jobs_can_run() {
     tokio::time::sleep(MEETING).await;
     let starts = cluster.watch(10 * SECOND, 3).await;
     assert_eq!(nodes(&starts), set(["n3"]));
+}
+
+/// A node whose only job of a group runs on every node needs none of its permits.
+#[tokio::test(start_paused = true)]
+async fn jobs_of_every_node_take_no_permits_of_their_group() {
+    let mut cluster = Cluster::new(SECOND);
+    for (jobs, scope) in [(0..1, Scope::EveryNode), (1..4, Scope::One)] {
+        let node = |builder: SchedulerBuilder| builder.max_running_of("billing", 1);
+        cluster
+            .start_as(jobs, node, |job| job.group("billing").scope(scope))
+            .await;
+    }
+    tokio::time::sleep(MEETING).await;
+    // Longer than a turn of those that share a permit.
+    let starts = cluster.watch(150 * SECOND, 4).await;
+    assert_eq!(nodes(&starts), set(["n0", "n1"]));
 }
 
 /// Two programs have jobs of one group.

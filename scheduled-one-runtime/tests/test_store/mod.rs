@@ -51,6 +51,8 @@ struct State {
     meanwhile: Option<(usize, Meanwhile)>,
     /// Whether requests fail.
     is_away: bool,
+    /// How long each request is on its way.
+    delay: Duration,
     claims_sent: usize,
     takes_sent: usize,
     /// Requests are carried out at this instant, if they are sent before it.
@@ -147,6 +149,11 @@ impl TestStore {
         self.state.lock().expect("lock").is_away = is_away;
     }
 
+    /// Each request of this node takes so long from now on.
+    pub(crate) fn be_far(&self, delay: Duration) {
+        self.state.lock().expect("lock").delay = delay;
+    }
+
     /// Lets something happen in front of a request of this node, the first of which is 1.
     pub(crate) fn before_request<F: Future<Output = ()> + Send + 'static>(
         &self,
@@ -237,7 +244,7 @@ impl TestStore {
             if let Some(until) = held_until.filter(|until| *until > tokio::time::Instant::now()) {
                 tokio::time::sleep_until(until).await;
             }
-            let (failovers, disputes, silent, panics, is_away, meanwhile) = {
+            let (failovers, disputes, silent, panics, is_away, delay, meanwhile) = {
                 let mut state = self.state.lock().expect("lock");
                 state.requests += 1;
                 let number = state.requests;
@@ -249,10 +256,16 @@ impl TestStore {
                     failovers,
                     disputes,
                     is_away,
+                    delay,
                     ..
                 } = *state;
-                (failovers, disputes, silent, panics, is_away, meanwhile)
+                (
+                    failovers, disputes, silent, panics, is_away, delay, meanwhile,
+                )
             };
+            if delay > Duration::ZERO {
+                tokio::time::sleep(delay).await;
+            }
             if let Some((_, meanwhile)) = meanwhile {
                 meanwhile().await;
             }

@@ -14,6 +14,8 @@ const HEARTBEAT: &str = "scheduled-one-runtime/src/node/heartbeat.rs";
 const IDLE: &str = "scheduled-one-runtime/src/node/preference/idle.rs";
 const PLANNING: &str = "scheduled-one-runtime/src/node/planning.rs";
 const PREFERENCE: &str = "scheduled-one-runtime/src/node/preference.rs";
+const COMPILED_JOB: &str = "scheduled-one-runtime/src/compiled_job.rs";
+const VERDICT: &str = "scheduled-one-runtime/src/node/verdict.rs";
 const SPREAD: &str = "scheduled-one-runtime/src/node/preference/spread.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -59,6 +61,30 @@ pub(super) const MUTANTS: &[Mutant] = &[
         suites: &[Suite::Test(
             "preference",
             "what_catches_up_is_run_by_others_while_its_node_claims_nothing",
+        )],
+    },
+    Mutant {
+        name: "busy-ticks-are-not-claimed-at-once-again",
+        edits: &[Edit {
+            file: VERDICT,
+            old: "if self.timer.is_due(index, now_ms + self.lead_ms) {",
+            new: "if self.timer.is_taken(index) {",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "ticks_that_are_caught_up_with_are_claimed_now_and_then",
+        )],
+    },
+    Mutant {
+        name: "jobs-of-every-node-take-no-permit",
+        edits: &[Edit {
+            file: COMPILED_JOB,
+            old: "group.filter(|_| self.rules.scope == Scope::One)",
+            new: "group.filter(|_| self.rules.scope != Scope::One || self.rules.shards > 0)",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "jobs_of_every_node_take_no_permits_of_their_group",
         )],
     },
     Mutant {
