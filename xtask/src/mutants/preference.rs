@@ -72,7 +72,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suites: &[Suite::Test(
             "preference",
-            "ticks_that_are_caught_up_with_are_claimed_now_and_then",
+            "busy::ticks_that_are_caught_up_with_are_claimed_now_and_then",
         )],
     },
     Mutant {
@@ -84,7 +84,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suites: &[Suite::Test(
             "preference",
-            "jobs_of_every_node_take_no_permits_of_their_group",
+            "placement::jobs_of_every_node_take_no_permits_of_their_group",
         )],
     },
     Mutant {
