@@ -46,6 +46,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
 ];
 
+/// Jobs that run on all nodes anyway: all of their ticks, or some.
+const OF_ALL: [&str; 3] = ["every", "spread", "failing"];
+
 /// The node dies that a job prefers: it ran the newest tick. Another one runs the next.
 fn kill_preferred(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let run = world.wait_for_start_of(STEADY)?;
@@ -91,7 +94,7 @@ fn preferred_that_can_hang(world: &mut World) -> io::Result<(String, String)> {
             "the new node runs something, or nothing prefers it",
             |world| {
                 let mut events = world.log.events.iter().rev();
-                let own = events.find(|it| it.node == name && it.job != "every");
+                let own = events.find(|it| it.node == name && !OF_ALL.contains(&&*it.job));
                 job = own.map(|it| it.job.clone());
                 job.is_some() || now_us() > until_us
             },
