@@ -25,8 +25,13 @@ macro_rules! limits {
 /// - A stranger who holds a lock, and a node that stands still in the middle of a transaction, do not stop the others
 ///   for long.
 /// - What is acknowledged is on the disk: `synchronous_commit = off` is not for decisions. Other values stay.
+/// - No statement is compiled: that takes longer than any of these runs, and where an operator has forbidden a kind of
+///   plan, one that needs it counts as so expensive that it would be.
 /// - Not `READ WRITE`: with `default_transaction_read_only` an operator stops all who write.
-pub(crate) const BEGIN: &str = concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", limits!());
+pub(crate) const BEGIN: &str = concat!(
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off; ",
+    limits!()
+);
 
 /// Takes back what statements of a job have left in the session, and sets the limits again. Within the transaction:
 /// behind a pooler, the next one is on another connection. It is `DISCARD ALL` without the plans, which are nobody's,

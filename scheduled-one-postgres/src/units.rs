@@ -15,14 +15,15 @@ const MAX_IN_TURN: usize = 64 * MAX_BATCH;
 
 /// For a transaction with statements on single units: they are found by the key, and then by their tuple identifiers,
 /// one after the other. A server that knows little of the table, as before its first `ANALYZE`, would read all of it
-/// instead. And what it must not do counts as so expensive that it would compile a plan which has no other way.
+/// instead.
 pub(crate) const ONE_BY_ONE: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
-     SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
+     SET LOCAL enable_seqscan = off; SET LOCAL enable_nestloop = on";
 
-/// Takes [`ONE_BY_ONE`] back, to what the server, the database, the role and `options` say: the statements of a job are
-/// for the planner as it is configured.
+/// Takes [`ONE_BY_ONE`] back, and that nothing is compiled, to what the server, the database, the role and `options` say:
+/// the statements of a job are for the planner as it is configured.
 pub(crate) const AS_CONFIGURED: &str = "SET LOCAL enable_hashjoin TO DEFAULT; \
-     SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL jit TO DEFAULT";
+     SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; \
+     SET LOCAL enable_nestloop TO DEFAULT; SET LOCAL jit TO DEFAULT";
 
 /// Column of [`lock`] and [`select`] with the tuple identifier of the row: behind the name and the fields.
 pub(crate) const TID: usize = 1 + RECORD.len();

@@ -44,7 +44,7 @@ pub(super) fn jobs() -> Vec<JobSpec> {
         JobSpec::new("sharded", 1_000, 200).with(["shards=3"]),
         JobSpec::new("rerun", 2_000, 1_200).with(["rerun=3"]),
         JobSpec::new("failing", 1_000, 50).with(["retries=2", "fails=1", "route=fastest"]),
-        JobSpec::new("spread", 2_000, 300).with(["route=spread", "misfire=run_all"]),
+        JobSpec::new("spread", 2_000, 300).with(["route=spread"]),
         JobSpec::new(MINUTE, 1_000, 200).with([&*format!("lease={lease_ms}")]),
         JobSpec::new("placed", 1_000, 300).with([&*format!("on={LABEL}+*"), "route=least_loaded"]),
         JobSpec::new("labelled", 1_000, 100).with([&*format!("on={LABEL}")]),
