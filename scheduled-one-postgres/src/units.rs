@@ -19,8 +19,8 @@ const MAX_IN_TURN: usize = 64 * MAX_BATCH;
 pub(crate) const ONE_BY_ONE: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
      SET LOCAL enable_seqscan = off; SET LOCAL enable_nestloop = on";
 
-/// Takes [`ONE_BY_ONE`] back, and that nothing is compiled, to what the server, the database, the role and `options` say:
-/// the statements of a job are for the planner as it is configured.
+/// Takes [`ONE_BY_ONE`] back, and that nothing is compiled, to what the server, the database, the role and `options`
+/// say: the statements of a job are for the planner as it is configured.
 pub(crate) const AS_CONFIGURED: &str = "SET LOCAL enable_hashjoin TO DEFAULT; \
      SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; \
      SET LOCAL enable_nestloop TO DEFAULT; SET LOCAL jit TO DEFAULT";
