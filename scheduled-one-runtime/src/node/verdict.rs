@@ -166,7 +166,6 @@ impl Claiming {
     /// When the unit of a new tick is claimed again. A waiting tick that could not start is in the next heartbeat's
     /// reply, as soon as it can.
     fn again(&mut self, units: &Units, unit: UnitIndex, verdict: &Verdict) -> Again {
-        let may_claim = self.preference.may_claim(units, unit);
         match verdict {
             Verdict::Granted(_)
             | Verdict::NotReplicated(_)
@@ -179,7 +178,12 @@ impl Claiming {
             | Verdict::Quarantined { .. } => Again::NextTick,
             // Not ahead of its tick again, but when it is due.
             Verdict::Early { by_ms } => Again::After(by_ms + self.lead_ms),
-            Verdict::Busy if may_claim && self.released_while_pending.remove(&unit) => Again::After(0),
+            Verdict::Busy
+                if self.preference.may_claim(units, unit)
+                    && self.released_while_pending.remove(&unit) =>
+            {
+                Again::After(0)
+            }
             // Whichever node the unit prefers goes on.
             Verdict::Stale(_) | Verdict::Busy if !self.preference.is_mine(unit) => {
                 Again::NextTickOrLater
