@@ -125,8 +125,14 @@ fn bad_part(text: &str) -> ScheduleError {
     const UNITS_HELP: &str = "the units are `d`, `h`, `m`, `s` and `ms`, as in `1h30m`";
     let compact: String = text.split_whitespace().collect();
     if compact.bytes().all(|b| b.is_ascii_digit()) {
-        return refused(text, "has no unit")
-            .with_help(format!("write `{compact}s` or `{compact}ms`; {UNITS_HELP}"));
+        // A number may be too large for one of them, or for both.
+        let offered = [format!("{compact}s"), format!("{compact}ms")];
+        let offered = offered.iter().filter(|text| parse_duration(text).is_ok());
+        let offered: Vec<_> = offered.map(|text| format!("`{text}`")).collect();
+        return refused(text, "has no unit").with_help(match offered.is_empty() {
+            true => UNITS_HELP.to_owned(),
+            false => format!("write {}; {UNITS_HELP}", offered.join(" or ")),
+        });
     }
     if text.contains(['.', ',']) {
         return refused(text, "has a fraction").with_help(
@@ -136,7 +142,7 @@ fn bad_part(text: &str) -> ScheduleError {
     if text.starts_with(['-', '+']) {
         return refused(text, "has a sign").with_help("durations are not negative; write `90s`");
     }
-    match with_short_unit(&compact) {
+    match with_short_unit(&compact).filter(|short| parse_duration(short).is_ok()) {
         Some(short) => refused(text, "is not written with a unit directly after the number")
             .with_help(format!("write `{short}`; {UNITS_HELP}")),
         None => refused(text, "is not a list of numbers with units").with_help(UNITS_HELP),

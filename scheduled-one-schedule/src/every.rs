@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::duration::format_ms;
+use crate::duration::{format_ms, parse_duration};
 use crate::error::{ScheduleError, ScheduleErrorKind};
 
 /// The shortest period: 100 ms. Each tick is one claim on a shared store.
@@ -93,6 +93,11 @@ impl fmt::Display for Every {
         }
         Ok(())
     }
+}
+
+/// Whether a text is a duration that may be a period.
+pub(crate) fn is_period(text: &str) -> bool {
+    parse_duration(text).is_ok_and(|period| Every::new(period, Duration::ZERO).is_ok())
 }
 
 fn whole_ms(duration: Duration) -> Option<i64> {

@@ -4,6 +4,7 @@
 //! the way out.
 
 use crate::error::{ScheduleError, ScheduleErrorKind, paste, quote};
+use crate::every::is_period;
 
 /// The limits of one field.
 pub(crate) struct Field {
@@ -227,7 +228,7 @@ impl Field {
             (Some(step), Some(_)) if step == longest + 1 && self.min == 0 => {
                 format!("write `0`; {limits}")
             }
-            (Some(step), Some(unit)) => {
+            (Some(step), Some(unit)) if is_period(&format!("{step}{unit}")) => {
                 format!(
                     "for a fixed rate write `every = \"{step}{unit}\"` in place of `cron`; {limits}"
                 )

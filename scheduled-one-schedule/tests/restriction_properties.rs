@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{show, zone};
+use common::{offered, show, zone};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time, date};
 use proptest::prelude::*;
@@ -247,21 +247,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn each_text_is_read_or_refused_with_a_way_out(text in text()) {
+    fn each_text_is_read_or_refused_with_a_way_out(
+        text in text(),
+        zone in prop::sample::select(["UTC", "Europe/Berlin", "Africa/Cairo"].map(zone).to_vec()),
+    ) {
         type Method = fn(Restriction, &str) -> Result<Restriction, ScheduleError>;
         let methods: [Method; 4] =
             [Restriction::start, Restriction::end, Restriction::within, Restriction::except];
         for method in methods {
-            let read = |text: &str| method(Restriction::new(Zone::utc()), text);
+            let read = |text: &str| method(Restriction::new(zone.clone()), text);
             let Err(error) = read(&text) else {
                 continue;
             };
             let help = error.help().unwrap_or_default();
             prop_assert!(!help.is_empty(), "{error}");
-            // What is offered to paste is read.
-            if let Some(fix) = help.strip_prefix("write `").and_then(|rest| rest.split('`').next())
-                && !fix.contains('"')
-            {
+            for fix in offered(help) {
                 prop_assert!(read(fix).is_ok(), "`{}` is offered and refused: {}", fix, error);
             }
         }

@@ -6,7 +6,7 @@ mod ways_out;
 
 use std::collections::BTreeSet;
 
-use common::{cron, ms, next, show, zone};
+use common::{cron, ms, next, offered, show, zone};
 use proptest::prelude::*;
 use scheduled_one_schedule::{Schedule, ScheduleError, ScheduleErrorKind, Zone, ZoneData};
 
@@ -74,6 +74,8 @@ fn wrong_item() -> impl Strategy<Value = String> {
     let fixed = prop::sample::select(vec![
         "/5",
         "*/90",
+        "*/9000",
+        "*/40000000",
         "?",
         "?/2",
         "H",
@@ -150,6 +152,24 @@ proptest! {
     ) {
         if let Err(error) = Schedule::cron(&text, Zone::utc()) {
             ways_out::check(&text, &error);
+        }
+    }
+
+    /// A duration in the words and units of others, too large ones as well.
+    #[test]
+    fn what_is_offered_for_a_duration_is_accepted(
+        number in "[0-9]{0,21}",
+        between in prop::sample::select(vec!["", " ", "  ", "\u{a0}", ".5"]),
+        unit in prop::sample::select(vec!["", "s", "MIN", "minutes", "Hours", "days", "weeks", "ms", "x"]),
+    ) {
+        let text = format!("{number}{between}{unit}");
+        if let Err(error) = scheduled_one_schedule::parse_duration(&text) {
+            let help = error.help().unwrap_or_default();
+            prop_assert!(!help.is_empty(), "{error}");
+            for fix in offered(help) {
+                let read = scheduled_one_schedule::parse_duration(fix);
+                prop_assert!(read.is_ok(), "`{}` is offered and refused: {}", fix, error);
+            }
         }
     }
 

@@ -180,7 +180,7 @@ pub(super) fn date(text: &str) -> Result<Date, Option<String>> {
     }
 }
 
-/// A date, or two, in another form: `1.5.2026`, `2026/5/1`, `20260501`, `2026-12-24-2027-01-01`.
+/// A date, or two in their order, in another form: `1.5.2026`, `2026/5/1`, `20260501`, `2026-12-24-2027-01-01`.
 fn meant(text: &str) -> Option<String> {
     let numbers: Vec<&str> = text
         .split(|c: char| !c.is_ascii_digit())
@@ -201,12 +201,15 @@ fn meant(text: &str) -> Option<String> {
         };
         self::day(&fix).is_ok().then_some(fix)
     };
+    // Both have a year, so that their order as texts is that of the days.
+    let two = |a: &[&str], b: &[&str]| {
+        let (a, b) = (one(a)?, one(b)?);
+        Some(format!("{}..{}", (&a).min(&b), (&a).max(&b)))
+    };
     match numbers.len() {
-        2 if numbers[0].len() == 8 => {
-            Some(format!("{}..{}", one(&numbers[..1])?, one(&numbers[1..])?))
-        }
+        2 if numbers[0].len() == 8 => two(&numbers[..1], &numbers[1..]),
         1..=3 => one(&numbers),
-        6 => Some(format!("{}..{}", one(&numbers[..3])?, one(&numbers[3..])?)),
+        6 => two(&numbers[..3], &numbers[3..]),
         _ => None,
     }
 }

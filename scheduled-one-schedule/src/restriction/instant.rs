@@ -58,10 +58,8 @@ pub(super) fn parse(
             return Err(bound.error(text, &why, form(bound)));
         }
         Err(None) => {
-            let help = match meant(bound, text) {
-                Some(fix) => fix,
-                None => form(bound),
-            };
+            let help = meant(bound, text, |fix| parse(bound, fix, zone, zones));
+            let help = help.unwrap_or_else(|| form(bound));
             return Err(bound.error(text, "is not a date and a time", help));
         }
     };
@@ -182,20 +180,33 @@ fn in_zone(bound: Bound, text: &str, at: DateTime, zone: &Zone) -> Result<i64, S
     }
 }
 
-/// The help for a text in another form.
-fn meant(bound: Bound, text: &str) -> Option<String> {
+/// The help for a text in another form, once what it offers is known to be accepted.
+fn meant(
+    bound: Bound,
+    text: &str,
+    accept: impl Fn(&str) -> Result<i64, ScheduleError>,
+) -> Option<String> {
+    let write = |fix: &str| match accept(fix) {
+        Ok(_) => format!("write `{fix}`"),
+        // A time that the clocks skip, or show twice, has a way out of its own.
+        Err(error) => error.help().map_or_else(|| form(bound), str::to_owned),
+    };
     if let Ok(day) = date(text) {
-        return Some(match bound {
-            Bound::Start => format!("write `{day}T00:00`"),
-            Bound::End => {
-                let next = day.tomorrow().unwrap_or(day);
-                format!("the end is exclusive: write `{next}T00:00` if {day} is the last day")
+        let Bound::End = bound else {
+            return Some(write(&format!("{day}T00:00")));
+        };
+        let next = day.tomorrow().unwrap_or(day);
+        return Some(match date(&next.to_string()) {
+            Ok(_) => {
+                let help = write(&format!("{next}T00:00"));
+                format!("the end is exclusive: {help} if {day} is the last day")
             }
+            Err(_) => format!("leave `end` out: no tick is later than {day}"),
         });
     }
     let with_t = match text.split_once(' ') {
         Some((day, rest)) => format!("{day}T{}", rest.trim_start()),
         None => text.replacen('t', "T", 1).replacen('z', "Z", 1),
     };
-    split(&with_t).is_ok().then(|| format!("write `{with_t}`"))
+    split(&with_t).is_ok().then(|| write(&with_t))
 }

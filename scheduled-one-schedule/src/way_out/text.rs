@@ -1,12 +1,10 @@
 //! Forms around an expression, and words in place of one.
 
-use std::time::Duration;
-
 use super::{Reads, mended, refused};
 use crate::aliases::{ALIASES, AT_START, OFF, OTHER_ALIASES};
-use crate::duration::{self, parse_duration};
+use crate::duration;
 use crate::error::{ScheduleError, ScheduleErrorKind, paste, quote};
-use crate::every::Every;
+use crate::every::is_period;
 use crate::spelling::distance;
 use crate::zone_data::ZoneData;
 use crate::zone_names::{ABBREVIATIONS, AREAS};
@@ -116,11 +114,7 @@ pub(super) fn fixed_rate(text: &str) -> Option<ScheduleError> {
     if period.is_none() && !sure {
         return None;
     }
-    let is_period = |text: &String| {
-        let period = parse_duration(text);
-        period.is_ok_and(|period| Every::new(period, Duration::ZERO).is_ok())
-    };
-    let help = match period.filter(is_period) {
+    let help = match period.filter(|period| is_period(period)) {
         Some(period) => format!("write `every = \"{period}\"` in place of `cron`"),
         None => {
             "write a duration from `100ms` to `366d` in place of `cron`, such as `every = \"5m\"`"

@@ -55,3 +55,17 @@ pub(crate) fn next(schedule: &Schedule, after: &str, count: usize) -> Vec<String
     }
     ticks
 }
+
+/// What a help offers to paste: in backquotes behind `write`, or between the quotes of `start = "…"` there.
+pub(crate) fn offered(help: &str) -> impl Iterator<Item = &str> {
+    let behind_write = help.split("write ").skip(1);
+    let in_backquotes = behind_write.filter_map(|rest| rest.split('`').nth(1));
+    in_backquotes.map(|text| match text.split_once(" = \"") {
+        Some((_, value)) => value.trim_end_matches('"'),
+        None => text
+            .split("\", \"")
+            .next()
+            .unwrap_or(text)
+            .trim_matches('"'),
+    })
+}
