@@ -24,7 +24,7 @@ pub struct LedgerRecord {
     pub outcome: Outcome,
     /// Another attempt follows: this is not the tick's outcome in the end.
     pub retried: bool,
-    /// Why, in words; may be empty.
+    /// Why, in words, or how the node came to run it; may be empty.
     pub reason: String,
     /// Name of the node that decided or ran the tick.
     pub node: String,

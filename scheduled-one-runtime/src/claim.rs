@@ -33,6 +33,8 @@ pub(crate) struct PendingClaim {
     pub(crate) coalesced: u64,
     /// The newest tick that was due; that of the claim, or a later one.
     pub(crate) newest_ms: i64,
+    /// How the node came to claim it, in words.
+    pub(crate) placing: String,
     /// The permit of the run, or that of the run that is in its way.
     pub(crate) permit: Permit,
 }

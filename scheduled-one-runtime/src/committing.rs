@@ -32,9 +32,10 @@ impl Runner {
             let why = "a run with scope = every_node has no outcome in the store that statements could commit with";
             return (RunResult::failed(why.to_owned()), None);
         }
+        let placed = result.clone().placed(&new.placing);
         let finish = self
             .reporter
-            .finish(run.id(), result.clone(), run.fired_at_ms(), false);
+            .finish(run.id(), placed, run.fired_at_ms(), false);
         // A scheduler that has ended waits for no outcome.
         let goes_on = || !self.reporter.is_closed();
         match self.client.commit(&finish, statements, goes_on).await {

@@ -29,8 +29,8 @@ pub struct LedgerEntry {
     pub retried: bool,
     /// Index of the shard, from 0; 0 if the job has no shards.
     pub shard: u32,
-    /// The reason in words: "overlap", "store down", "timeout; dropped", …; may be
-    /// empty.
+    /// The reason in words: "overlap", "store down", "timeout; dropped", …. Of a run that came to an end by itself, how
+    /// its node came to run it: "spread, on gpu". May be empty.
     pub reason: String,
     /// Name of the node that ran it, or that decided not to.
     pub node: String,

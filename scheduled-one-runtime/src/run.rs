@@ -83,6 +83,8 @@ pub(crate) struct NewRun {
     pub(crate) coalesced: u64,
     /// Parameters of a requested run, as JSON; `None` of a tick.
     pub(crate) parameters: Option<Arc<str>>,
+    /// How the node came to run it, in words for its ledger line; may be empty.
+    pub(crate) placing: String,
     /// Given back when the run has ended.
     pub(crate) permit: Permit,
 }
@@ -187,9 +189,12 @@ impl Runner {
                 let cancelled = wait.and_then(|_| run.lease.cancelled());
                 return self.end(new, run, result.unless(cancelled), Some(began));
             }
-            let acknowledged = self
-                .reporter
-                .attempt(new.kind, run.id(), result, run.fired_at_ms());
+            let acknowledged = self.reporter.attempt(
+                new.kind,
+                run.id(),
+                result.placed(&new.placing),
+                run.fired_at_ms(),
+            );
             new.job.metrics.retried();
             tries += 1;
             let ended = self.wait_recorded(run, acknowledged).await;
@@ -216,8 +221,12 @@ impl Runner {
         run.end();
         let outcome = result.outcome;
         self.count_end(new, &result, began);
-        self.reporter
-            .end(new.kind, run.id(), result, run.fired_at_ms());
+        self.reporter.end(
+            new.kind,
+            run.id(),
+            result.placed(&new.placing),
+            run.fired_at_ms(),
+        );
         run.mark_reported();
         outcome
     }

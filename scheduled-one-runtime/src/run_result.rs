@@ -78,6 +78,17 @@ impl RunResult {
         }
     }
 
+    /// The same end as it is recorded: how the node came to run it is the reason, if there is no other one.
+    pub(crate) fn placed(self, placing: &str) -> Self {
+        match self.reason.as_str() {
+            "" => RunResult {
+                reason: placing.to_owned(),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// The future panicked.
     pub(crate) fn panicked(panic: Panic) -> Self {
         RunResult {

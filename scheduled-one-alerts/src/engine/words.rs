@@ -1,6 +1,6 @@
 //! What happened, in words: the text of a subject.
 
-use scheduled_one_protocol::LedgerRecord;
+use scheduled_one_protocol::{LedgerRecord, Outcome};
 
 use crate::alert::{Span, instant};
 use crate::facts::Outage;
@@ -31,7 +31,10 @@ pub(crate) fn run(line: &LedgerRecord, zone: Option<&str>) -> String {
     if let Some(attempt) = line.attempt.filter(|attempt| *attempt > 1) {
         text += &format!(", attempt {attempt}");
     }
-    for why in [&line.reason, &line.error] {
+    // The reason of an end that the function brought about is only how the node came to run it.
+    let is_of_function = matches!(line.outcome, Outcome::Failed | Outcome::Panicked);
+    let reason = if is_of_function { "" } else { &line.reason };
+    for why in [reason, &line.error] {
         let why = first_line(why);
         if !why.is_empty() {
             text += &format!(": {why}");
@@ -84,5 +87,32 @@ pub(crate) fn outage(outage: &Outage) -> String {
             format!("from {from} for {lasted}: {error}")
         }
         None => format!("since {}: {error}", instant(outage.since_ms, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scheduled_one_protocol::{SkipReason, TickMs, UnitName};
+
+    use super::*;
+
+    #[test]
+    fn how_a_node_came_to_run_it_is_no_part_of_why_a_run_failed() {
+        let skipped = SkipReason::Overlap;
+        let line = LedgerRecord {
+            reason: "spread, on gpu".to_owned(),
+            error: "disk full".to_owned(),
+            outcome: Outcome::Failed,
+            ..LedgerRecord::skipped(&UnitName::new("a", 0), TickMs(0), skipped, "n1", 0)
+        };
+        let text = run(&line, None);
+        assert!(text.ends_with("failed on n1: disk full"), "{text}");
+        let cancelled = LedgerRecord {
+            reason: "shutdown; returned".to_owned(),
+            outcome: Outcome::Cancelled,
+            ..line
+        };
+        let text = run(&cancelled, None);
+        assert!(text.ends_with(": shutdown; returned: disk full"), "{text}");
     }
 }

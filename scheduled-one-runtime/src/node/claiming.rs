@@ -192,6 +192,7 @@ impl Claiming {
             unit: index,
             coalesced: plan.coalesced,
             newest_ms: plan.newest_ms,
+            placing: self.preference.placing(units, index, plan.tick_ms),
             permit,
         };
         let unit = units.get(index);

@@ -215,6 +215,7 @@ impl Claiming {
             shard: unit.shard(),
             coalesced: 0,
             parameters: asked.map(|asked| asked.parameters.as_str().into()),
+            placing: String::new(),
             permit,
         };
         if let Some(request) = request {

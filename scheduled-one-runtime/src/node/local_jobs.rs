@@ -142,6 +142,7 @@ impl LocalJob {
             },
             // Nobody else would run it: it takes no permit.
             permit: Permit::default(),
+            placing: String::new(),
             job: Arc::clone(&self.job),
             due_ms: Some(plan.due_ms),
             shard: Shard::WHOLE,

@@ -155,9 +155,11 @@ fn failing(lines: &[LedgerRecord], most: u32, after_ms: i64) -> Streak<'_> {
 
 /// Why the job is paused, as long as notes may be.
 fn note(most: u32, last: &LedgerRecord) -> String {
-    let why = match last.error.as_str() {
-        "" => &last.reason,
-        error => error,
+    let why = match (last.outcome, last.error.as_str()) {
+        // Its reason is how the node came to run it.
+        (Outcome::Failed | Outcome::Panicked, error) => error,
+        (_, "") => &last.reason,
+        (_, error) => error,
     };
     let runs = if most == 1 { "run" } else { "runs in a row" };
     let mut note = format!("{most} failed {runs}; the last: {} {why}", last.outcome);
@@ -230,6 +232,10 @@ mod tests {
             note(5, &lines[0]),
             "5 failed runs in a row; the last: failed error 1"
         );
+        // How a node came to run it says nothing of the failure.
+        lines[0].reason = "spread, on gpu".to_owned();
+        lines[0].error.clear();
+        assert_eq!(note(1, &lines[0]), "1 failed run; the last: failed");
         lines[0].error = "日本".repeat(1_000);
         let long = note(5, &lines[0]);
         assert!((MAX_NOTE_BYTES - 3..=MAX_NOTE_BYTES).contains(&long.len()));

@@ -13,6 +13,7 @@ mod job_list;
 mod learning;
 mod load;
 mod peers;
+mod placing;
 mod rank;
 mod spread;
 
@@ -261,20 +262,14 @@ impl Preference {
         } else if first != self.me {
             return STAND_IN_DELAY_MS;
         }
-        self.behind_suspects_ms(|peer| self.rank(peer, units, unit, self.weight(unit, peer.key)))
+        self.behind_suspects_ms(|peer| self.rank_of(peer, units, unit))
     }
 
     /// How much later than due this node claims what prefers it now, and would prefer a suspect otherwise.
     fn behind_suspects_ms(&self, rank: impl Fn(&Peer) -> Option<Rank>) -> i64 {
-        if self.suspects.is_empty() {
-            return 0;
-        }
-        let mine = self.peers.get(self.me).and_then(&rank);
-        let suspects = self.suspects.iter().filter(|key| **key != self.me);
-        let mut suspects = suspects.filter_map(|key| self.peers.get(*key));
-        match suspects.any(|suspect| rank(suspect) > mine) {
-            true => STAND_IN_DELAY_MS,
-            false => 0,
+        match self.suspect_before(rank) {
+            Some(_) => STAND_IN_DELAY_MS,
+            None => 0,
         }
     }
 

@@ -302,6 +302,7 @@ fn granted_run(
         shard: unit.shard(),
         coalesced: pending.coalesced,
         parameters: None,
+        placing: pending.placing,
         permit: pending.permit,
     }
 }

@@ -115,6 +115,7 @@ impl Claiming {
             unit: index,
             coalesced: 0,
             newest_ms: 0,
+            placing: String::new(),
             permit,
         };
         Some((pending, claim))

@@ -6,6 +6,7 @@ mod cluster;
 mod full_node;
 mod handover;
 mod placement;
+mod placing;
 #[path = "../test_store/mod.rs"]
 mod test_store;
 

@@ -248,8 +248,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "suspects-are-waited-for",
         edits: &[Edit {
             file: PREFERENCE,
-            old: "            true => STAND_IN_DELAY_MS,\n",
-            new: "            true => 0,\n",
+            old: "            Some(_) => STAND_IN_DELAY_MS,\n",
+            new: "            Some(_) => 0,\n",
         }],
         suites: &[Suite::Test(
             "--lib",

@@ -68,7 +68,7 @@ pub(crate) fn group_word(group: &str) -> String {
 }
 
 /// Which of the labels of a job the node has, 0 for the first; `None` if it has none of them.
-fn tier(wanted: &[String], labels: &Labels) -> Option<u32> {
+pub(super) fn tier(wanted: &[String], labels: &Labels) -> Option<u32> {
     if wanted.is_empty() {
         return Some(0);
     }
@@ -144,7 +144,7 @@ impl Preference {
         for unit in units.indices() {
             let slot = &mut first[unit as usize];
             let rules = &units.get(unit).job.rules;
-            let rank = |peer: &Peer| self.rank(peer, units, unit, self.weight(unit, peer.key));
+            let rank = |peer: &Peer| self.rank_of(peer, units, unit);
             match rules.route {
                 Route::Spread if rules.enabled => {
                     *slot = NOBODY;

@@ -81,7 +81,13 @@ impl Preference {
         ranks.max()
     }
 
-    fn tick_rank(&self, peer: &Peer, units: &Units, unit: UnitIndex, tick_ms: i64) -> Option<Rank> {
+    pub(super) fn tick_rank(
+        &self,
+        peer: &Peer,
+        units: &Units,
+        unit: UnitIndex,
+        tick_ms: i64,
+    ) -> Option<Rank> {
         let weight = mix(self.hashes[unit as usize] ^ peer.key ^ mix(tick_ms as u64));
         self.rank(peer, units, unit, weight)
     }
