@@ -196,8 +196,10 @@ impl BackfillJob {
             let message = format!("{}; 1 to {MAX_AT_A_TIME} are allowed", self.at_a_time);
             return refuse("at_a_time", message);
         }
-        if self.by.len() > MAX_ACTOR_BYTES {
-            return refuse("by", "longer than 128 bytes".to_owned());
+        // As in the requests for the runs, which are refused otherwise.
+        if self.by.len() > MAX_ACTOR_BYTES || self.by.contains(char::is_control) {
+            let message = "longer than 128 bytes, or with a control character";
+            return refuse("by", message.to_owned());
         }
         if self.note.len() > MAX_NOTE_BYTES {
             return refuse("note", "longer than 1,024 bytes".to_owned());

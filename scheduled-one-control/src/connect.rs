@@ -1,5 +1,6 @@
 //! From a URL to a [`Control`].
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,12 +13,21 @@ use crate::error::Error;
 use crate::store_url::{StoreOptions, is_memory, is_missing_file, open_store};
 
 /// A connection that is being set up; awaiting it connects.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect {
     pub(crate) url: String,
     pub(crate) namespace: String,
     pub(crate) options: StoreOptions,
+}
+
+/// Not the URL: it may hold a password.
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Control {
@@ -94,5 +104,19 @@ impl IntoFuture for Connect {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.open())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_not_shown() {
+        let shown = format!("{:?}", Control::connect("redis://ann:secret@host"));
+        assert!(
+            shown.contains("default") && !shown.contains("secret"),
+            "{shown}"
+        );
     }
 }

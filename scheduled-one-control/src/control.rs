@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use scheduled_one_protocol::message::{
     Caller, ControlReply, JobList, JobsDigest, MAX_BATCH, Member, Reply,
 };
-use scheduled_one_protocol::{ALL_JOBS, Bucket, ScheduleId, Store, UnitName};
+use scheduled_one_protocol::{Bucket, ScheduleId, Store, UnitName};
 use scheduled_one_schedule::{Calendar, distance};
 
 use crate::ask::ask;
@@ -31,6 +32,10 @@ pub struct Control {
     pub(crate) rights: Vec<Arc<Rights>>,
     pub(crate) calendars: Arc<[Calendar]>,
 }
+
+/// How often, and how long after each look, living nodes are looked for if there is none.
+const RETURN_LOOKS: u32 = 10;
+const RETURN_WAIT: Duration = Duration::from_millis(500);
 
 /// A caller that is no node: it has no leases, so it never prolongs a quarantine.
 pub(crate) fn caller(buckets: u32) -> Result<Caller, Error> {
@@ -69,13 +74,6 @@ fn jobs(list: &JobList) -> BTreeMap<String, Option<ScheduleId>> {
     };
     let of_jobs = list.names().filter(|entry| !entry.contains('*'));
     of_jobs.map(job).collect()
-}
-
-/// The numbers of shards in a list: its entries `job*shards`.
-fn shards(list: &JobList) -> BTreeMap<String, u32> {
-    let entries = list.names().filter_map(|entry| entry.split_once('*'));
-    let entries = entries.filter_map(|(job, shards)| Some((job.to_owned(), shards.parse().ok()?)));
-    entries.collect()
 }
 
 impl Control {
@@ -153,12 +151,31 @@ impl Control {
         }
         let with_jobs = members.into_iter().map(|node| NodeJobs {
             jobs: lists.get(&node.jobs).map(jobs).unwrap_or_default(),
-            shards: lists.get(&node.jobs).map(shards).unwrap_or_default(),
+            shards: lists
+                .get(&node.jobs)
+                .map(|list| list.shards().collect())
+                .unwrap_or_default(),
             releases: lists.get(&node.jobs).map(Releases::of).unwrap_or_default(),
             protocol: lists.get(&node.jobs).map(JobList::protocol),
             node,
         });
         Ok(with_jobs.collect())
+    }
+
+    /// The living nodes of a bucket; if there is none, those that come within 5 s. After a restart of the store
+    /// all heartbeats are old, and a caller that is no node may be the first one to come back.
+    pub(crate) async fn nodes_or_those_that_return(
+        &self,
+        store: Reader<'_>,
+    ) -> Result<Vec<NodeJobs>, Error> {
+        for _ in 0..RETURN_LOOKS {
+            let nodes = self.nodes(store).await?;
+            if !nodes.is_empty() {
+                return Ok(nodes);
+            }
+            tokio::time::sleep(RETURN_WAIT).await;
+        }
+        self.nodes(store).await
     }
 
     /// How many shards a job has, 1 if it is not split. Without a node that has the job, as many as were registered.
@@ -219,7 +236,9 @@ impl Control {
             let stored = self.read_catalog(store).await?.body;
             known.extend(stored.catalog.unwrap_or_default().into_keys());
             // What operators wanted of a job comes back with the nodes that know it, whether they have the job or not.
-            let directive = stored.directives.get(job).filter(|_| job != ALL_JOBS);
+            // That of a backfill has a name that is no name of a job.
+            let is_name = scheduled_one_schedule::name::check_stored_name(job).is_ok();
+            let directive = stored.directives.get(job).filter(|_| is_name);
             if directive.is_some_and(|directive| !directive.is_empty()) {
                 return Ok(());
             }
@@ -253,5 +272,13 @@ impl Control {
         let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
         let was_seen = status.iter().any(|unit| unit.marks.decided_to().is_some());
         Ok(was_seen || !ask(|| store.ledger(job, 1)).await?.is_empty())
+    }
+
+    /// Whether a node has ever registered a job, which no node does with `scope = every_node`. It costs one request.
+    pub(crate) async fn was_registered(&self, job: &str) -> Result<bool, Error> {
+        let units = [UnitName::new(job, 0)];
+        let store = self.reader(job);
+        let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
+        Ok(status.iter().any(|unit| unit.marks.first_seen_ms.is_some()))
     }
 }

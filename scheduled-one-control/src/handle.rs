@@ -80,7 +80,8 @@ impl RunHandle {
         self.quarantined_until_ms.map(instant)
     }
 
-    /// Whether this id was asked for before: then nothing was added.
+    /// Whether this id was asked for before: then nothing was added. False as well if a reply was lost: whether the id
+    /// was asked for before that is not known then.
     pub fn already(&self) -> bool {
         self.already
     }

@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::rights::Action;
 
 impl Control {
-    /// The newest lines of a job's ledger, the newest first, at most `lines`. It costs one request, unless the ledger
-    /// is empty.
+    /// The newest lines of a job's ledger, the newest first, at most `lines`. It costs one request, or two if there are
+    /// none; of a job that no node has registered, the catalog is read as well.
     ///
     /// # Errors
     ///
@@ -20,7 +20,7 @@ impl Control {
         if scheduled_one_schedule::name::check_stored_name(job).is_ok() {
             let store = self.reader(job);
             let found = ask(|| store.ledger(job, lines)).await?;
-            if !found.is_empty() {
+            if !found.is_empty() || self.was_registered(job).await? {
                 return Ok(found);
             }
         }

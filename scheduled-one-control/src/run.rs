@@ -10,7 +10,7 @@ use scheduled_one_protocol::{TickMs, UnitName};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::ask::ask;
+use crate::ask::ask_and_count;
 use crate::control::Control;
 use crate::error::Error;
 use crate::handle::{RequestedRun, RunHandle};
@@ -201,7 +201,8 @@ impl RunJob {
         let (mut already, mut quarantined_until_ms) = (true, None);
         let mut full = Vec::new();
         for batch in asks.chunks(scheduled_one_protocol::message::MAX_BATCH) {
-            let reply = ask(|| authorized.ask(batch)).await?;
+            let (reply, is_first) = ask_and_count(|| authorized.ask(batch)).await;
+            let reply = reply?;
             let until_ms = reply.head.quarantine_until_ms;
             let is_quarantined = (reply.head.now_us / 1_000) < until_ms.max(0) as u64;
             quarantined_until_ms = is_quarantined.then_some(until_ms);
@@ -211,7 +212,11 @@ impl RunJob {
                         already = false;
                         tick
                     }
-                    Asked::Known { tick } => tick,
+                    Asked::Known { tick } => {
+                        // Else a copy of this very request may have been carried out, whose reply was lost.
+                        already &= is_first;
+                        tick
+                    }
                     // The other shards are asked all the same: whoever asks again knows which are left.
                     Asked::Full => {
                         full.push(wanted.unit.shard());

@@ -315,7 +315,7 @@ impl fmt::Display for StoreError {
                 "the namespace has {found} bucket(s), and this service says {ours}: a job would \
                  be looked for in two places, and run twice. Give all services of the namespace \
                  the same `buckets`; for another number, give it another namespace, or stop all \
-                 its nodes and delete what is stored of it"
+                 its nodes, consoles and watching commands and delete what is stored of it"
             ),
         }
     }

@@ -203,9 +203,11 @@ local function start_next(lane)
       ledger_line(log, key, false, logical, logical, 1, OUTCOME_SKIPPED, SKIP_OVERLAP, name, 0, 0, 0, now,
         '', nil, from)
       return SKIPPED
-    elseif on_busy == 'cancel' and in_place(0).running then
+    elseif on_busy == 'cancel' and in_place(0).running and not in_place(0).stop then
       in_place(0).stop = true
-      call('HSET', KEYS[i + 2], 'st', 'stop')
+      local by = q.actor ~= '' and ' of ' .. q.actor or ''
+      local why = string.format('%.0f by request ', in_place(0).rtok) .. q.id .. by
+      call('HSET', KEYS[i + 2], 'st', 'stop', 'why', why)
     end
     return BUSY
   end

@@ -37,7 +37,9 @@ macro_rules! error {
 
 mod of_control;
 
-pub(crate) use of_control::{ended_gone, job_gone, not_paused_after, paused_after, rescheduled};
+pub(crate) use of_control::{
+    ended_gone, job_gone, not_paused_after, paused_after, rescheduled, shard_gone,
+};
 #[cfg(feature = "alerts")]
 pub(crate) mod alerts;
 

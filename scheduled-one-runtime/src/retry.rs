@@ -23,6 +23,8 @@ pub(crate) struct EndedAttempt {
     pub(crate) now_ms: i64,
     /// Position of the wait between its bounds: 0 to 1.
     pub(crate) random: f64,
+    /// Whether no tick waits for this run: the job is paused, or the run goes on next to others.
+    pub(crate) is_alone: bool,
 }
 
 /// The wait before the next attempt; `None` if there is none.
@@ -47,7 +49,8 @@ pub(crate) fn wait_before_retry(
         return None;
     }
     // Where ticks do not wait for each other, the next tick goes first.
-    let gives_way = matches!(rules.overlap, Overlap::Skip | Overlap::CancelRunning);
+    let gives_way =
+        matches!(rules.overlap, Overlap::Skip | Overlap::CancelRunning) && !ended.is_alone;
     let next_ms = gives_way.then(|| schedule.next_after(ended.tick.ms()));
     let starts_ms = ended.now_ms + wait.as_millis() as i64;
     if next_ms
@@ -80,6 +83,7 @@ mod tests {
         elapsed: S,
         now_ms: 61_000,
         random: 1.0,
+        is_alone: false,
     };
 
     /// Three retries, each after a wait of up to 4 s.
@@ -156,6 +160,20 @@ mod tests {
             assert!(wait(&rules, now(115_999)).is_some(), "{overlap:?}");
             let at_next_tick = wait(&rules, now(116_000));
             assert_eq!(at_next_tick.is_none(), gives_way, "{overlap:?}");
+        }
+    }
+
+    /// The job is paused, or the run goes on next to others.
+    #[test]
+    fn a_run_that_no_tick_waits_for_gives_way_to_none() {
+        for overlap in [Overlap::Skip, Overlap::CancelRunning] {
+            let rules = Rules { overlap, ..rules() };
+            let late = EndedAttempt {
+                now_ms: 200_000,
+                is_alone: true,
+                ..FAILED
+            };
+            assert!(wait(&rules, late).is_some(), "{overlap:?}");
         }
     }
 

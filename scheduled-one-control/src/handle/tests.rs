@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use scheduled_one_protocol::clock::ManualClock;
@@ -23,6 +23,8 @@ const QUARANTINE_MS: i64 = 10_000;
 struct Fragile {
     inner: Mutex<MemoryStore>,
     is_away: AtomicBool,
+    /// The how many-th step from now is made, and its reply is lost; 0 for none.
+    loses_reply: AtomicUsize,
     clock: ManualClock,
 }
 
@@ -51,7 +53,17 @@ impl Records for Fragile {
             set.serving = "a process".to_owned();
             decide(set)
         });
-        Box::pin(async move { Records::transact(&inner, wanted, ledger_limit, step).await })
+        let left = self.loses_reply.load(Ordering::Relaxed);
+        let is_lost = left == 1;
+        self.loses_reply
+            .store(left.saturating_sub(1), Ordering::Relaxed);
+        Box::pin(async move {
+            let made = Records::transact(&inner, wanted, ledger_limit, step).await;
+            match is_lost {
+                true => Err(StoreError::Unknown("lost".to_owned())),
+                false => made,
+            }
+        })
     }
 
     fn survey(&self, now: Now) -> Answer<'_, Survey> {
@@ -115,6 +127,7 @@ async fn requested() -> (Arc<Fragile>, RunHandle) {
     let store = Arc::new(Fragile {
         inner: Mutex::new(MemoryStore::new(Arc::new(clock.clone()))),
         is_away: AtomicBool::new(false),
+        loses_reply: AtomicUsize::new(0),
         clock,
     });
     register(&*store, 1).await;
@@ -123,6 +136,22 @@ async fn requested() -> (Arc<Fragile>, RunHandle) {
     assert_eq!(handle.states().await.unwrap(), [RunState::Waiting]);
     assert!(!handle.has_node());
     (store, handle)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_reply_was_lost_is_none_that_was_made_before() {
+    let (store, first) = requested().await;
+    let again = first.control.run("work").id("r1").await.unwrap();
+    assert!(!first.already() && again.already());
+    // Some of the steps look; one asks.
+    for step in 1..10 {
+        store.loses_reply.store(step, Ordering::Relaxed);
+        let asked = first.control.run("work").id(format!("lost-{step}")).await;
+        assert!(
+            !asked.unwrap().already(),
+            "the reply to step {step} was lost"
+        );
+    }
 }
 
 /// A run whose node has not renewed its lease since is in no lane, and in no ledger.

@@ -281,8 +281,10 @@ fn held_up(
         ledger.push(line);
         return Verdict::Skipped;
     }
-    if on_busy == OnBusy::Cancel {
-        unit.own.run.stop |= unit.own.running;
+    let run = &mut unit.own.run;
+    if on_busy == OnBusy::Cancel && unit.own.running && !run.stop {
+        run.stop = true;
+        run.stop_why = origin.takes_place();
     }
     Verdict::Busy
 }

@@ -214,6 +214,12 @@ impl JobList {
         said.unwrap_or(FIRST_VERSION)
     }
 
+    /// The jobs that have several shards, and how many: the entries `job*shards`.
+    pub fn shards(&self) -> impl Iterator<Item = (String, u32)> {
+        let entries = self.names().filter_map(|entry| entry.split_once('*'));
+        entries.filter_map(|(job, shards)| Some((job.to_owned(), shards.parse().ok()?)))
+    }
+
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|name| !name.is_empty())

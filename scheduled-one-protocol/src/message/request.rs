@@ -204,6 +204,14 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Why a run is cancelled in whose place the run of this origin is to be made, as the ledger has it.
+    pub fn takes_place(&self) -> String {
+        match self.actor.as_str() {
+            "" => format!("by request {}", self.request),
+            actor => format!("by request {} of {actor}", self.request),
+        }
+    }
+
     /// Reads the text that `Display` gives.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(5, ' ');

@@ -68,6 +68,16 @@ pub(crate) fn job_gone(job: &str, application: &str) {
     );
 }
 
+/// A shard of a job that no living node has any more, although nodes have the job.
+pub(crate) fn shard_gone(unit: &UnitName) {
+    warn!(
+        target: TARGET,
+        job = unit.as_str(),
+        "shard gone: the nodes that live have the job without this shard, in which something waits. What waits in it \
+         ends. It has no ticks until a node with it starts again"
+    );
+}
+
 /// What waited in a job that is gone.
 pub(crate) fn ended_gone(unit: &UnitName, tick: TickMs) {
     warn!(target: TARGET, job = unit.as_str(), tick_ms = tick.ms(), "ended: it waited in a job that is gone");

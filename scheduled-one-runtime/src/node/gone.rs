@@ -4,6 +4,9 @@
 //! A job counts as dropped if its catalog entry has the label of this program, and the program has no such job. An
 //! outage of all nodes is none of that: nobody is there to notice it, and the nodes that return have the job. Nor is a
 //! deployment that stops all nodes before it starts the next: a job is gone when nobody has had it for two minutes.
+//!
+//! So is a shard of a job that the program still has, in fewer shards than before or on each node by itself, if
+//! something waits in it: of other shards nobody has to know.
 
 mod ending;
 pub(super) mod found;
@@ -52,6 +55,12 @@ pub(super) struct GoneWatch {
     missing: BTreeMap<UnitName, (u64, DecidingSchedule)>,
     /// Jobs that are gone.
     gone: BTreeSet<String>,
+    /// Units in which something waits, of jobs that this node has without these shards.
+    left: BTreeSet<UnitName>,
+    /// Those of them that were looked at.
+    looked_at: BTreeSet<UnitName>,
+    /// Those of them that are gone.
+    left_gone: BTreeSet<UnitName>,
     /// Units of which what waits is being ended.
     ending: BTreeSet<UnitName>,
     /// Whether a request has no reply yet, but those that end what waits.
@@ -61,7 +70,8 @@ pub(super) struct GoneWatch {
 /// What is to be done after a heartbeat.
 enum Step {
     Nothing,
-    Look,
+    /// Whether somebody has the jobs that were dropped, and these units.
+    Look(Vec<UnitName>),
     Register(Vec<Absent>),
 }
 
@@ -76,14 +86,18 @@ impl GoneWatch {
             absent: Vec::new(),
             missing: BTreeMap::new(),
             gone: BTreeSet::new(),
+            left: BTreeSet::new(),
+            looked_at: BTreeSet::new(),
+            left_gone: BTreeSet::new(),
             ending: BTreeSet::new(),
             pending: false,
         }
     }
 
     /// A heartbeat was acknowledged. One of the nodes with the same jobs does what is to be done.
-    fn step(&mut self, nodes: &Preference, identity: StoreIdentity) -> Step {
-        if !self.program.is_labelled() {
+    fn step(&mut self, nodes: &Preference, identity: StoreIdentity, left: Vec<UnitName>) -> Step {
+        self.left.extend(left);
+        if !self.program.is_labelled() && self.left.is_empty() {
             return Step::Nothing;
         }
         if self.version != nodes.version() || self.identity.as_ref() != Some(&identity) {
@@ -96,15 +110,19 @@ impl GoneWatch {
             self.calm = 0;
             self.absent.clear();
             self.gone.clear();
+            self.looked_at.clear();
+            self.left_gone.clear();
         }
         self.calm = self.calm.saturating_add(1);
         self.beats += 1;
         if self.pending || !nodes.is_first_of_its_kind() {
             return Step::Nothing;
         }
-        if self.calm == LOOK_AFTER {
+        let has_more = !self.left.is_subset(&self.looked_at);
+        if self.calm == LOOK_AFTER || (self.calm > LOOK_AFTER && has_more) {
             self.pending = true;
-            return Step::Look;
+            self.looked_at.clone_from(&self.left);
+            return Step::Look(self.left.iter().cloned().collect());
         }
         let since_look = self.calm.saturating_sub(LOOK_AFTER);
         let is_time = since_look > 0 && since_look.is_multiple_of(REGISTER_EVERY);
@@ -146,6 +164,7 @@ impl GoneWatch {
                 self.missing = missing.collect();
                 self.absent = found.absent;
                 self.gone = found.gone;
+                self.left_gone = found.left_gone;
             }
             // Later once more.
             None => self.calm = 0,
@@ -167,8 +186,15 @@ impl GoneWatch {
         } in &gone
         {
             self.missing.remove(unit);
-            if self.gone.insert(unit.job().to_owned()) {
-                event::job_gone(unit.job(), application);
+            match application {
+                Some(application) if self.gone.insert(unit.job().to_owned()) => {
+                    event::job_gone(unit.job(), application);
+                }
+                Some(_) => {}
+                None => {
+                    event::shard_gone(unit);
+                    self.left_gone.insert(unit.clone());
+                }
             }
         }
         if gone.len() < sent {
@@ -177,12 +203,15 @@ impl GoneWatch {
         }
     }
 
-    /// The units of jobs that are gone among those in which something waits; none of them is being ended.
+    /// The units that are gone among those in which something waits; none of them is being ended.
     fn begin_ending(&mut self, ready: &[UnitName]) -> Vec<UnitName> {
-        if self.gone.is_empty() {
+        if self.gone.is_empty() && self.left_gone.is_empty() {
             return Vec::new();
         }
-        let of_gone = ready.iter().filter(|unit| self.gone.contains(unit.job()));
+        let is_gone = |unit: &&UnitName| {
+            self.gone.contains(unit.job()) || self.left_gone.contains(&of_shard(unit))
+        };
+        let of_gone = ready.iter().filter(is_gone);
         let units: Vec<UnitName> = of_gone.cloned().collect();
         let new = units
             .into_iter()
@@ -198,18 +227,35 @@ impl GoneWatch {
     }
 }
 
+/// The unit that has a slot or a lane.
+fn of_shard(name: &UnitName) -> UnitName {
+    UnitName::new(name.job(), name.shard())
+}
+
 impl Node {
+    /// The units, of those in which something waits, that this node does not have, although it has their jobs: in fewer
+    /// shards, or by itself.
+    fn left_by_own_jobs(&self, ready: &[UnitName]) -> Vec<UnitName> {
+        let has_job = |name: &&UnitName| {
+            !self.units.of_job(name.job()).is_empty() || self.local_jobs.has(name.job())
+        };
+        let is_left = |name: &&UnitName| self.units.find(&of_shard(name)).is_none();
+        let left = ready.iter().filter(is_left).filter(has_job);
+        left.map(of_shard).collect()
+    }
+
     /// Takes a heartbeat into account: `ready` are the units in which something waits.
     pub(super) fn watch_gone_jobs(&mut self, ready: &[UnitName]) {
+        let left = self.left_by_own_jobs(ready);
         let identity = self.client.health_now().identity;
         let nodes = &self.claiming.preference;
         let (version, client) = (nodes.version(), Arc::clone(&self.client));
-        match self.gone.step(nodes, identity) {
+        match self.gone.step(nodes, identity, left) {
             Step::Nothing => {}
-            Step::Look => {
+            Step::Look(left) => {
                 let program = Arc::clone(&self.gone.program);
                 self.inbox.request(async move {
-                    let found = look(&client, &program).await.ok();
+                    let found = look(&client, &program, left).await.ok();
                     Event::Gone(GoneEvent::Found(version, found))
                 });
             }

@@ -51,6 +51,11 @@ impl LocalJobs {
         local_jobs
     }
 
+    /// Whether the node runs a job by itself.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.jobs.iter().any(|local| *local.job.name == *name)
+    }
+
     /// When the next tick is due, by the cluster's clock.
     pub(super) fn next_due_ms(&mut self) -> Option<i64> {
         self.timer.next_ms()
@@ -63,8 +68,6 @@ impl LocalJobs {
             let own: Vec<Directive> = directives.of(&local.job.name).cloned().collect();
             if own != local.directives {
                 local.directives = own;
-                let is_paused = paused_until_ms(&local.directives, now_ms) > 0;
-                local.job.metrics.set_paused(is_paused);
                 self.set_next(index as UnitIndex, now_ms);
             }
         }
@@ -75,9 +78,13 @@ impl LocalJobs {
         let local = &self.jobs[index as usize];
         let tick_ms = local.job.schedule().next_after(local.after_ms);
         let due_ms = tick_ms.map(|tick_ms| local.job.ticks().due_ms(tick_ms));
-        match (due_ms, paused_until_ms(&local.directives, now_ms)) {
-            (None, _) | (_, i64::MAX) => self.timer.rest(index),
-            (Some(due_ms), until_ms) => self.timer.set(due_ms.max(until_ms), index),
+        let paused_until_ms = paused_until_ms(&local.directives, now_ms);
+        let is_paused = paused_until_ms > now_ms;
+        local.job.metrics.set_paused(is_paused);
+        let pause_end_ms = is_paused.then_some(paused_until_ms);
+        match pause_end_ms.or(due_ms) {
+            None | Some(i64::MAX) => self.timer.rest(index),
+            Some(at_ms) => self.timer.set(at_ms, index),
         }
     }
 

@@ -326,6 +326,21 @@ async fn the_rest_runs(world: &World, control: &Control, all: usize, stopped: us
     );
 }
 
+/// The right to pause a job is none to pause its backfill.
+#[tokio::test(start_paused = true)]
+async fn a_backfill_is_not_paused_as_if_it_were_a_job() {
+    let (world, node) = World::down_for(200, SECOND / 50).await;
+    let control = node.control().expect("a handle");
+    let (from, to) = world.down;
+    let backfill = control.backfill(JOB, from..to).at_a_time(5);
+    backfill.await.expect("begun");
+    for change in [control.pause("import!"), control.resume("import!")] {
+        let error = change.by("ann").await.expect_err("no job");
+        assert!(matches!(error, Error::UnknownJob { .. }), "{error}");
+    }
+    node.shutdown(10 * SECOND).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_asked_for_wrongly_is_refused_by_name() {
     let (world, node) = World::down_for(20, SECOND / 50).await;
@@ -346,6 +361,7 @@ async fn what_is_asked_for_wrongly_is_refused_by_name() {
             "at most 5000",
         ),
         (control.backfill("imort", from..to), "import"),
+        (control.backfill(JOB, from..to).by("ann\nops"), "`by`"),
     ];
     for (backfill, expected) in cases {
         let error = backfill.await.expect_err("refused").to_string();

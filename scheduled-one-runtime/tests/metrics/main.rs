@@ -5,6 +5,7 @@ mod audit;
 mod files;
 mod mirror;
 mod openmetrics;
+mod pauses;
 mod queries;
 mod runs;
 mod spans;

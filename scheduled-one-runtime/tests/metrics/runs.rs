@@ -368,27 +368,3 @@ async fn jobs_beyond_a_thousand_have_one_label() {
     let last = runs.samples.iter().find(is_last).expect("the last job");
     assert_eq!(last.value, MetricValue::Number(1.0));
 }
-
-#[tokio::test]
-async fn a_pause_shows_and_its_ticks_are_skipped() {
-    let clock = ManualClock::new();
-    let builder = on(&clock).job(Job::every("j", MINUTE, || async {}));
-    let scheduler = builder.start().await.expect("started");
-    let of = (&scheduler, &clock);
-    let control = scheduler.control().expect("a control");
-    control.pause("j").by("test").await.expect("paused");
-    let paused = "scheduled_one_job_paused";
-    advance_until(of, SECOND, paused, &[("job_name", "j")], 1.0).await;
-    clock.advance(5 * MINUTE);
-    control.resume("j").by("test").await.expect("resumed");
-    let skipped = [("job_name", "j"), ("reason", "paused")];
-    advance_until(
-        of,
-        SECOND,
-        "scheduled_one_ticks_skipped_total",
-        &skipped,
-        4.0,
-    )
-    .await;
-    wait_for(&scheduler, paused, &[("job_name", "j")], 0.0).await;
-}

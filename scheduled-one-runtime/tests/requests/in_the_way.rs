@@ -73,3 +73,24 @@ async fn nodes_do_not_ask_all_the_time_for_what_waits_behind_a_dead_run() {
     assert!(claims < 100, "{claims}");
     assert!(cluster.seen().len() >= 2, "{:?}", cluster.seen());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_a_request_cancels_names_the_request() {
+    let cluster = Cluster::start(3_600 * SECOND, 60 * SECOND, |job| job).await;
+    while cluster.seen().is_empty() {
+        tokio::time::sleep(SECOND).await;
+    }
+    let cancels = Request {
+        on_busy: Some(OnBusy::Cancel),
+        ..request("urgent")
+    };
+    cluster.ask(cancels).await;
+    tokio::time::sleep(30 * SECOND).await;
+    let lines = cluster.lines().await;
+    let cancelled = lines.iter().find(|line| line.outcome == Outcome::Cancelled);
+    let reason = &cancelled.expect("the run in its way").reason;
+    let by = request("urgent").actor;
+    assert_eq!(*reason, format!("by request urgent of {by}; returned"));
+    let starts = cluster.seen();
+    assert!(starts.iter().any(|run| run.request.is_some()), "{starts:?}");
+}

@@ -29,12 +29,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "living-nodes-keep-a-job",
         edits: &[Edit {
             file: LOOKING,
-            old: "dropped.retain(|job, _| !living.contains(job));",
-            new: "let _ = living;",
+            old: "            (Some(_), Some(_)) => true,\n",
+            new: "            (Some(_), Some(_)) => false,\n",
         }],
         suites: &[Suite::Test(
             "gone",
             "a_job_that_a_living_node_or_another_program_has_is_not_gone",
+        )],
+    },
+    Mutant {
+        name: "living-nodes-keep-a-shard",
+        edits: &[Edit {
+            file: LOOKING,
+            old: "            (Some(shards), None) => unit.shard() < *shards,\n",
+            new: "            (Some(_), None) => false,\n",
+        }],
+        suites: &[Suite::Test(
+            "gone_shards",
+            "shards_that_a_living_node_has_wait_for_it",
         )],
     },
     Mutant {
@@ -53,12 +65,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "what-waits-in-a-gone-job-ends",
         edits: &[Edit {
             file: GONE,
-            old: "ready.iter().filter(|unit| self.gone.contains(unit.job()));",
-            new: "ready.iter().filter(|unit| self.gone.contains(unit.job()) && self.calm == 0);",
+            old: "self.gone.contains(unit.job()) || self.left_gone",
+            new: "self.left_gone",
         }],
         suites: &[Suite::Test(
             "gone",
             "what_waited_in_a_job_that_is_gone_ends",
+        )],
+    },
+    Mutant {
+        name: "what-waits-in-a-gone-shard-ends",
+        edits: &[Edit {
+            file: GONE,
+            old: "self.gone.contains(unit.job()) || self.left_gone.contains(&of_shard(unit))",
+            new: "self.gone.contains(unit.job())",
+        }],
+        suites: &[Suite::Test(
+            "gone_shards",
+            "what_waits_in_shards_that_a_release_has_not_ends",
         )],
     },
     // More is asked for than ends before the next tick of the schedule.

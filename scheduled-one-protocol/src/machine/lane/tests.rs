@@ -242,6 +242,33 @@ fn a_lane_waits_for_the_leases_that_were_stated_of_it() {
 }
 
 #[test]
+fn a_run_is_cancelled_for_the_first_request_that_wants_its_place() {
+    let (mut own, mut lane) = (Record::default(), Record::default());
+    (own.running, own.run.until_ms) = (true, 2_000);
+    ask(&mut own, &mut lane, None, NOW);
+    assert_eq!(
+        take_it(&mut own, &mut lane, Some(OnBusy::Wait)),
+        Verdict::Busy
+    );
+    assert!(!own.run.stop);
+    assert_eq!(
+        take_it(&mut own, &mut lane, Some(OnBusy::Cancel)),
+        Verdict::Busy
+    );
+    let why = request(None);
+    let why = format!("by request {} of {}", why.id, why.actor);
+    assert!(
+        own.run.stop && own.run.stop_why == why,
+        "{}",
+        own.run.stop_why
+    );
+    // Somebody cancelled it before.
+    own.run.stop_why = "by ann".to_owned();
+    take_it(&mut own, &mut lane, Some(OnBusy::Cancel));
+    assert_eq!(own.run.stop_why, "by ann");
+}
+
+#[test]
 fn a_cancel_names_one_run() {
     let mut record = Record {
         running: true,

@@ -8,8 +8,8 @@ use scheduled_one_protocol::{DecidingSchedule, UnitName};
 #[derive(Clone, Debug)]
 pub(in crate::node) struct Absent {
     pub(super) unit: UnitName,
-    /// The label of its program.
-    pub(super) application: String,
+    /// The label of its program, which dropped its job; `None` if the program has the job without this shard.
+    pub(super) application: Option<String>,
     pub(super) first_seen_ms: i64,
     pub(super) decides: DecidingSchedule,
 }
@@ -21,6 +21,8 @@ pub(in crate::node) struct Found {
     pub(super) absent: Vec<Absent>,
     /// Jobs that are gone already.
     pub(super) gone: BTreeSet<String>,
+    /// Shards of other jobs that are gone already.
+    pub(super) left_gone: BTreeSet<UnitName>,
 }
 
 /// What came back.

@@ -16,38 +16,53 @@ use super::found::{Absent, Found};
 /// As many as a job has at most, whatever the catalog says: its text may have been edited.
 const MAX_SHARDS: u32 = 1_024;
 
-/// Reads the catalog, then who lives, then the units of jobs that nobody has.
-pub(super) async fn look(client: &StoreClient, program: &Program) -> Result<Found, StoreError> {
-    let mut dropped = dropped(client, program).await?;
-    if dropped.is_empty() {
+/// Reads the catalog, then the units of jobs that the program dropped and these units that its jobs left, then who
+/// lives.
+pub(super) async fn look(
+    client: &StoreClient,
+    program: &Program,
+    left: Vec<UnitName>,
+) -> Result<Found, StoreError> {
+    let dropped = dropped(client, program).await?;
+    if dropped.is_empty() && left.is_empty() {
         return Ok(Found::default());
     }
     // The registrations first: a node that registers later changes them.
-    let mut units = Vec::new();
+    let mut units = left;
     for (job, dropped) in &dropped {
         units.extend((0..dropped.shards).map(|shard| UnitName::new(job, shard)));
     }
     let status = inspect(client, &units).await?;
-    let living = jobs_of_living(client).await?;
-    dropped.retain(|job, _| !living.contains(job));
+    let living = shards_of_living(client).await?;
     let mut found = Found::default();
     for (unit, status) in units.into_iter().zip(status) {
+        let (shards, dropped) = (living.get(unit.job()), dropped.get(unit.job()));
+        let is_had = match (shards, dropped) {
+            (None, _) => false,
+            (Some(_), Some(_)) => true,
+            (Some(shards), None) => unit.shard() < *shards,
+        };
         // A unit that nobody has registered is one of a job of each node, or of an older version. One whose record is
         // damaged stays as it is.
-        let (Some(status), Some(dropped)) = (status, dropped.get(unit.job())) else {
+        let Some(decides) = status.as_ref().and_then(|status| status.decides.clone()) else {
             continue;
         };
-        let Some(decides) = status.decides else {
+        if is_had {
             continue;
-        };
+        }
         if decides.gone_since_ms().is_some() {
-            found.gone.insert(unit.job().to_owned());
+            match dropped {
+                Some(_) => found.gone.insert(unit.job().to_owned()),
+                None => found.left_gone.insert(unit),
+            };
             continue;
         }
         found.absent.push(Absent {
             unit,
-            application: dropped.application.clone(),
-            first_seen_ms: status.marks.first_seen_ms.unwrap_or(i64::MAX),
+            application: dropped.map(|dropped| dropped.application.clone()),
+            first_seen_ms: status
+                .and_then(|status| status.marks.first_seen_ms)
+                .unwrap_or(i64::MAX),
             decides,
         });
     }
@@ -122,8 +137,9 @@ async fn inspect(
     Ok(all)
 }
 
-/// The names of the jobs that living nodes have. Fails if the list of a node is not known.
-async fn jobs_of_living(client: &StoreClient) -> Result<BTreeSet<String>, StoreError> {
+/// The jobs that living nodes have, each with the most shards that one of them has. Fails if the list of a node is not
+/// known.
+async fn shards_of_living(client: &StoreClient) -> Result<BTreeMap<String, u32>, StoreError> {
     // A heartbeat of a caller that leaves, and was never there, changes nothing.
     let caller = Caller {
         node: format!("{}-look", client.caller.node),
@@ -146,7 +162,7 @@ async fn jobs_of_living(client: &StoreClient) -> Result<BTreeSet<String>, StoreE
         .members
         .unwrap_or_default();
     let digests: BTreeSet<JobsDigest> = members.iter().map(|member| member.jobs).collect();
-    let mut jobs = BTreeSet::new();
+    let mut jobs: BTreeMap<String, u32> = BTreeMap::new();
     for digest in digests {
         let Some(list) = beat(Some(digest)).await?.body.wanted_list else {
             let unknown = "the jobs of a living node are not known yet";
@@ -154,7 +170,10 @@ async fn jobs_of_living(client: &StoreClient) -> Result<BTreeSet<String>, StoreE
         };
         let names = list.names().filter(|entry| !entry.contains('*'));
         let name = |entry: &str| entry.split('=').next().unwrap_or(entry).to_owned();
-        jobs.extend(names.map(name));
+        for (job, shards) in names.map(|entry| (name(entry), 1)).chain(list.shards()) {
+            let most = jobs.entry(job).or_default();
+            *most = shards.max(*most);
+        }
     }
     Ok(jobs)
 }
