@@ -100,7 +100,8 @@ pub(super) const LAST_RUN: Definition = gauge(
 pub(super) const NEXT_TICK: Definition = gauge(
     "scheduled_one_job_next_tick_timestamp_seconds",
     "seconds",
-    "The next tick by the schedule of this node; 0 if there is none. The same on all nodes: use max by (job_name).",
+    "The next tick by the schedule of this node; 0 if there is none, or if the job is disabled. The same on all nodes: \
+     use max by (job_name).",
 );
 pub(super) const PAUSED: Definition = gauge(
     "scheduled_one_job_paused",

@@ -25,7 +25,7 @@ struct JobNow<'a> {
     active: u64,
     /// Age of its oldest run in ms.
     age_ms: i64,
-    /// 0 if there is none.
+    /// 0 if there is none, or if the job is disabled.
     next_tick_ms: i64,
 }
 
@@ -96,11 +96,15 @@ impl Metrics {
         let (count, age_ms) = active.get(&*job.name).copied().unwrap_or_default();
         let decided_to_ms = self.outlook.of(&job.name).decided_to_ms;
         let after_ms = self.now_ms(&job.name).max(decided_to_ms);
+        let next_tick_ms = match job.rules.enabled {
+            true => job.schedule().next_after(after_ms).unwrap_or_default(),
+            false => 0,
+        };
         JobNow {
             job,
             active: count,
             age_ms: age_ms.max(0),
-            next_tick_ms: job.schedule().next_after(after_ms).unwrap_or_default(),
+            next_tick_ms,
         }
     }
 
@@ -259,6 +263,11 @@ fn ticks(groups: &[Group<'_>], missed_in_gone: u64) -> Vec<MetricFamily> {
 fn gauges(groups: &[Group<'_>]) -> Vec<MetricFamily> {
     type Fold = fn(f64, f64) -> f64;
     const SUM: Fold = |all, one| all + one;
+    // Jobs without a next tick do not hide that of the others.
+    const EARLIEST: Fold = |all, one| match all > 0.0 && one > 0.0 {
+        true => all.min(one),
+        false => all.max(one),
+    };
     let gauge = |definition: Definition, fold: Fold, value: fn(&JobNow<'_>) -> f64| {
         let sample = |group: &Group<'_>| {
             let value = group.jobs.iter().map(value).reduce(fold);
@@ -275,7 +284,7 @@ fn gauges(groups: &[Group<'_>]) -> Vec<MetricFamily> {
         gauge(catalog::LAST_RUN, f64::min, |now| {
             seconds(now.job.metrics.last_run_ms())
         }),
-        gauge(catalog::NEXT_TICK, f64::min, |now| {
+        gauge(catalog::NEXT_TICK, EARLIEST, |now| {
             seconds(now.next_tick_ms)
         }),
         gauge(catalog::PAUSED, SUM, |now| {

@@ -3,6 +3,7 @@
 mod alerts;
 mod audit;
 mod files;
+mod gauges;
 mod mirror;
 mod openmetrics;
 mod queries;
