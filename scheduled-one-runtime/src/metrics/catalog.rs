@@ -56,6 +56,11 @@ pub(super) const BUILD: Definition = Definition {
     unit: "",
     help: "Version of scheduled-one and namespace of the node.",
 };
+pub(super) const START: Definition = gauge(
+    "scheduled_one_start_timestamp_seconds",
+    "seconds",
+    "When the scheduler of this node started, and its counters were 0. Absent until the store has replied once.",
+);
 pub(super) const RUNS: Definition = counter(
     "scheduled_one_runs",
     "Runs that ended on this node, by outcome and by why they were made.",

@@ -41,7 +41,7 @@ impl Metrics {
         self.are_read.store(true, Ordering::Relaxed);
         self.count_runs();
         let groups = self.groups(most);
-        let mut families = vec![self.build()];
+        let mut families = vec![self.build(), self.start()];
         families.extend(runs(&groups));
         families.extend(ticks(&groups, self.missed_in_gone.load(Ordering::Relaxed)));
         families.extend(gauges(&groups));
@@ -58,6 +58,14 @@ impl Metrics {
         let version = ("version", env!("CARGO_PKG_VERSION").into());
         let namespace = ("namespace", self.namespace.clone().into());
         catalog::BUILD.with(vec![number(vec![version, namespace], 1.0)])
+    }
+
+    fn start(&self) -> MetricFamily {
+        let buckets = self.buckets();
+        let known = buckets.iter();
+        let known = known.filter_map(|bucket| bucket.cluster.known_at_ms(bucket.started));
+        let started = known.min().map(|ms| number(vec![], seconds(ms)));
+        catalog::START.with(started.into_iter().collect())
     }
 
     fn groups(&self, most: usize) -> Vec<Group<'_>> {

@@ -1,9 +1,9 @@
-//! What gauges of jobs show that do not run.
+//! What gauges show of jobs that do not run, and of the start of a node.
 
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{Job, SchedulerBuilder};
 
-use crate::{MINUTE, on, shown};
+use crate::{MINUTE, SECOND, on, shown};
 
 const NEXT_TICK: &str = "scheduled_one_job_next_tick_timestamp_seconds";
 
@@ -31,4 +31,18 @@ async fn a_disabled_job_does_not_hide_the_next_tick_of_those_that_share_its_labe
     let all = shown(&scheduler.expect("started"));
     let next_s = (clock.wall() + MINUTE).as_secs_f64();
     assert_eq!(all.value(NEXT_TICK, &[("job_name", "other")]), next_s);
+}
+
+#[tokio::test]
+async fn the_start_of_a_node_is_an_instant_that_stays() {
+    let clock = ManualClock::new();
+    clock.advance(MINUTE);
+    let started_s = clock.wall().as_secs_f64();
+    let builder = on(&clock).job(Job::every("j", 1_000 * MINUTE, || async {}));
+    let scheduler = builder.start().await.expect("started");
+    for _ in 0..3 {
+        let shown_s = shown(&scheduler).value("scheduled_one_start_timestamp_seconds", &[]);
+        assert!((shown_s - started_s).abs() < 1.0, "{shown_s} {started_s}");
+        clock.advance(100 * SECOND);
+    }
 }

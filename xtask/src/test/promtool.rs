@@ -54,7 +54,9 @@ fn as_rules(dashboard: &str) -> Result<String, String> {
     for (index, target) in targets.enumerate() {
         let query = target["expr"].as_str().ok_or("a target has no `expr`")?;
         let query = query
+            .replace("$__rate_interval_ms", "300000")
             .replace("$__rate_interval", "5m")
+            .replace("$__range_s", "86400")
             .replace("$__range", "1d");
         // A text of JSON is one of YAML.
         let query = serde_json::Value::from(query);
@@ -95,11 +97,11 @@ mod tests {
 
     #[test]
     fn queries_are_rules_with_intervals() {
-        let dashboard =
-            r#"{"panels": [{"type": "row"}, {"targets": [{"expr": "a{b=\"c\"}[$__range]"}]}]}"#;
+        let dashboard = r#"{"panels": [{"type": "row"}, {"targets": [{"expr": "a{b=\"c\"}[$__range] > $__range_s"}]}]}"#;
         let rules = as_rules(dashboard).unwrap();
         assert!(
-            rules.ends_with("      - {record: \"query:0\", expr: \"a{b=\\\"c\\\"}[1d]\"}\n"),
+            rules
+                .ends_with("      - {record: \"query:0\", expr: \"a{b=\\\"c\\\"}[1d] > 86400\"}\n"),
             "{rules}"
         );
         assert!(as_rules("{").is_err());
