@@ -2,6 +2,7 @@
 
 mod alerts;
 mod audit;
+mod evaluated;
 mod files;
 mod gauges;
 mod mirror;
