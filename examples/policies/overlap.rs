@@ -35,7 +35,7 @@ async fn queue_all(ctx: JobContext, State(notes): State<Notes>) {
     work(&ctx, &notes).await;
 }
 
-/// A run is signalled by the reply to its next renewal, within a fifth of its lease.
+/// A run is signalled by the reply to its next renewal.
 #[scheduled_one(every = "1s", overlap = cancel_running, lease = "1s", name = "overlap/cancel_running")]
 async fn cancel_running(ctx: JobContext, State(notes): State<Notes>) {
     tokio::select! {

@@ -39,8 +39,8 @@ pub struct CancelRun {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelledRun {
-    /// The node of the run learns of it with the next renewal of the lease: within a fifth of the lease, and 5 s at
-    /// most. Then the function is signalled, and dropped after another fifth, and 5 s at most.
+    /// The node of the run learns of it by the next renewal of the lease, 5.5 s at most. Then the function is
+    /// signalled, and dropped a fifth of the lease later, 5 s at most.
     Cancelling,
     /// There is no such run now.
     Gone {

@@ -118,6 +118,11 @@ impl ClusterClock {
         })
     }
 
+    /// The boot clock.
+    pub(crate) fn boottime(&self) -> Duration {
+        self.clock.boottime()
+    }
+
     /// The store's clock minus the boot clock.
     pub(crate) fn offset_us(&self) -> i64 {
         self.offset_us.load(Ordering::Acquire)
@@ -144,6 +149,12 @@ impl ClusterClock {
     /// The store's clock at an instant of the boot clock.
     pub(crate) fn at_ms(&self, boottime: Duration) -> i64 {
         (boottime.as_micros() as i64 + self.offset_us()) / 1000
+    }
+
+    /// The same; `None` before the store has replied once.
+    pub(crate) fn known_at_ms(&self, boottime: Duration) -> Option<i64> {
+        let best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
+        best.map(|_| self.at_ms(boottime))
     }
 
     /// How long until the store's clock shows that instant; zero if it does.

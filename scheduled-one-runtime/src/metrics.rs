@@ -87,6 +87,8 @@ pub(crate) struct Metrics {
 pub(crate) struct BucketMetrics {
     bucket: Bucket,
     cluster: Arc<ClusterClock>,
+    /// When the counters of the node began, by the boot clock.
+    started: Duration,
     up: AtomicBool,
     quarantines: AtomicU64,
     nodes: AtomicU64,
@@ -154,6 +156,7 @@ impl Metrics {
     ) -> Arc<BucketMetrics> {
         let of_bucket = Arc::new(BucketMetrics {
             bucket,
+            started: cluster.boottime(),
             cluster,
             up: AtomicBool::new(true),
             quarantines: AtomicU64::new(0),

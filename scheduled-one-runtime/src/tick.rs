@@ -103,7 +103,7 @@ impl Ticks<'_> {
     }
 
     /// The same for a job that was paused: the ticks of each pause are skipped, with one line. Of the ticks before a
-    /// pause none runs after it, unless all are to be caught up with.
+    /// pause none runs after it, unless all are to be caught up with, or no later tick is due.
     pub(crate) fn plan_around(
         &self,
         pauses: &[PastPause],
@@ -340,6 +340,9 @@ mod tests {
         assert_eq!(around(&all, &pause, 15_000).0, 16_000);
         let none = (20_000, Intent::Run, Some((6_000, 19_000, 14)), missed);
         assert_eq!(around(&skip, &[(30_000, 40_000)], 5_000), none);
+        // A pause behind the newest tick leaves that tick as it is.
+        let newest = (20_000, Intent::Run, None, None);
+        assert_eq!(around(&skip, &[(20_001, 20_001)], 19_000), newest);
     }
 
     #[test]

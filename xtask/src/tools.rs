@@ -12,7 +12,7 @@ use crate::command::run;
 #[allow(unreachable_pub, reason = "it is a library's")]
 mod find;
 
-pub(crate) use find::{find_in_path, find_postgres};
+pub(crate) use find::{find_in_path, find_postgres, find_prometheus};
 use find::{find_libfaketime, find_pgbouncer, find_redis_server};
 
 /// A program that tests drive.

@@ -58,7 +58,7 @@ pub(crate) async fn run(session: &Session, args: &Cancel) -> Result<Exit, Failur
     session.output.one("cancel", &view, &token.to_string(), || match dry_run {
         true => format!("would cancel the run {token} of {}\n", escape(name)),
         false => format!(
-            "cancelling the run {token} of {}: its node learns of it within a fifth of its lease, and 5 s at most\n",
+            "cancelling the run {token} of {}: its node learns of it by its next renewal, 5.5 s at most\n",
             escape(name)
         ),
     })?;

@@ -56,6 +56,11 @@ pub(super) const BUILD: Definition = Definition {
     unit: "",
     help: "Version of scheduled-one and namespace of the node.",
 };
+pub(super) const START: Definition = gauge(
+    "scheduled_one_start_timestamp_seconds",
+    "seconds",
+    "When the scheduler of this node started, and its counters were 0. Absent until the store has replied once.",
+);
 pub(super) const RUNS: Definition = counter(
     "scheduled_one_runs",
     "Runs that ended on this node, by outcome and by why they were made.",
@@ -100,7 +105,8 @@ pub(super) const LAST_RUN: Definition = gauge(
 pub(super) const NEXT_TICK: Definition = gauge(
     "scheduled_one_job_next_tick_timestamp_seconds",
     "seconds",
-    "The next tick by the schedule of this node; 0 if there is none. The same on all nodes: use max by (job_name).",
+    "The next tick by the schedule of this node; 0 if there is none, or if the job is disabled. The same on all nodes: \
+     use max by (job_name).",
 );
 pub(super) const PAUSED: Definition = gauge(
     "scheduled_one_job_paused",

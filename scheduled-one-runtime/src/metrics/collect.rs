@@ -25,7 +25,7 @@ struct JobNow<'a> {
     active: u64,
     /// Age of its oldest run in ms.
     age_ms: i64,
-    /// 0 if there is none.
+    /// 0 if there is none, or if the job is disabled.
     next_tick_ms: i64,
 }
 
@@ -41,7 +41,7 @@ impl Metrics {
         self.are_read.store(true, Ordering::Relaxed);
         self.count_runs();
         let groups = self.groups(most);
-        let mut families = vec![self.build()];
+        let mut families = vec![self.build(), self.start()];
         families.extend(runs(&groups));
         families.extend(ticks(&groups, self.missed_in_gone.load(Ordering::Relaxed)));
         families.extend(gauges(&groups));
@@ -58,6 +58,14 @@ impl Metrics {
         let version = ("version", env!("CARGO_PKG_VERSION").into());
         let namespace = ("namespace", self.namespace.clone().into());
         catalog::BUILD.with(vec![number(vec![version, namespace], 1.0)])
+    }
+
+    fn start(&self) -> MetricFamily {
+        let buckets = self.buckets();
+        let known = buckets.iter();
+        let known = known.filter_map(|bucket| bucket.cluster.known_at_ms(bucket.started));
+        let started = known.min().map(|ms| number(vec![], seconds(ms)));
+        catalog::START.with(started.into_iter().collect())
     }
 
     fn groups(&self, most: usize) -> Vec<Group<'_>> {
@@ -96,11 +104,15 @@ impl Metrics {
         let (count, age_ms) = active.get(&*job.name).copied().unwrap_or_default();
         let decided_to_ms = self.outlook.of(&job.name).decided_to_ms;
         let after_ms = self.now_ms(&job.name).max(decided_to_ms);
+        let next_tick_ms = match job.rules.enabled {
+            true => job.schedule().next_after(after_ms).unwrap_or_default(),
+            false => 0,
+        };
         JobNow {
             job,
             active: count,
             age_ms: age_ms.max(0),
-            next_tick_ms: job.schedule().next_after(after_ms).unwrap_or_default(),
+            next_tick_ms,
         }
     }
 
@@ -259,6 +271,11 @@ fn ticks(groups: &[Group<'_>], missed_in_gone: u64) -> Vec<MetricFamily> {
 fn gauges(groups: &[Group<'_>]) -> Vec<MetricFamily> {
     type Fold = fn(f64, f64) -> f64;
     const SUM: Fold = |all, one| all + one;
+    // Jobs without a next tick do not hide that of the others.
+    const EARLIEST: Fold = |all, one| match all > 0.0 && one > 0.0 {
+        true => all.min(one),
+        false => all.max(one),
+    };
     let gauge = |definition: Definition, fold: Fold, value: fn(&JobNow<'_>) -> f64| {
         let sample = |group: &Group<'_>| {
             let value = group.jobs.iter().map(value).reduce(fold);
@@ -275,7 +292,7 @@ fn gauges(groups: &[Group<'_>]) -> Vec<MetricFamily> {
         gauge(catalog::LAST_RUN, f64::min, |now| {
             seconds(now.job.metrics.last_run_ms())
         }),
-        gauge(catalog::NEXT_TICK, f64::min, |now| {
+        gauge(catalog::NEXT_TICK, EARLIEST, |now| {
             seconds(now.next_tick_ms)
         }),
         gauge(catalog::PAUSED, SUM, |now| {

@@ -14,7 +14,7 @@ use crate::alerts::Receiver;
 use crate::queries::{Scrape, yaml_values};
 use crate::{MINUTE, on, shown};
 
-fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
@@ -34,28 +34,42 @@ async fn with_everything(clock: &ManualClock) -> Scheduler {
     builder.start().await.expect("started")
 }
 
-/// The queries of the dashboard, with the labels that legends show.
-fn queries_of_the_dashboard() -> Vec<(String, Vec<String>)> {
+/// A query of the dashboard.
+pub(crate) struct DashboardQuery {
+    /// The title of its panel, or the name of its variable.
+    pub(crate) of: String,
+    pub(crate) query: String,
+    /// The labels that its legend shows.
+    legend: Vec<String>,
+}
+
+pub(crate) fn queries_of_the_dashboard() -> Vec<DashboardQuery> {
     let dashboard = serde_json::from_str(&text("grafana/scheduled-one.json"));
     let dashboard: Value = dashboard.expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let targets = panels
-        .iter()
-        .filter_map(|panel| panel["targets"].as_array());
     let word = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
-    let of_panels = targets.flatten().map(|target| {
-        let legend = word(target, "legendFormat");
-        let shown = legend
-            .split("{{")
-            .skip(1)
-            .filter_map(|it| it.split_once("}}"));
-        let shown = shown.map(|(label, _)| label.trim().to_owned()).collect();
-        (word(target, "expr"), shown)
-    });
+    let mut queries = Vec::new();
+    for panel in dashboard["panels"].as_array().expect("panels") {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let legend = word(target, "legendFormat");
+            let shown = legend
+                .split("{{")
+                .skip(1)
+                .filter_map(|it| it.split_once("}}"));
+            queries.push(DashboardQuery {
+                of: word(panel, "title"),
+                query: word(target, "expr"),
+                legend: shown.map(|(label, _)| label.trim().to_owned()).collect(),
+            });
+        }
+    }
     let variables = dashboard["templating"]["list"].as_array().expect("a list");
     let variables = variables.iter().filter(|it| it["type"] == "query");
-    let of_variables = variables.map(|it| (word(&it["query"], "query"), Vec::new()));
-    of_panels.chain(of_variables).collect()
+    queries.extend(variables.map(|it| DashboardQuery {
+        of: word(it, "name"),
+        query: word(&it["query"], "query"),
+        legend: Vec::new(),
+    }));
+    queries
 }
 
 #[tokio::test]
@@ -65,7 +79,7 @@ async fn each_query_of_dashboard_and_alerts_is_for_what_a_scrape_has() {
     let scrape = Scrape::of(&shown(&scheduler));
     let dashboard = queries_of_the_dashboard();
     assert!(dashboard.len() > 40, "{}", dashboard.len());
-    for (query, legend) in &dashboard {
+    for DashboardQuery { query, legend, .. } in &dashboard {
         let lacks = scrape.lacks(query);
         assert!(lacks.is_empty(), "{query} asks for {lacks:?}");
         for label in legend {

@@ -2,7 +2,9 @@
 
 mod alerts;
 mod audit;
+mod evaluated;
 mod files;
+mod gauges;
 mod mirror;
 mod openmetrics;
 mod pauses;

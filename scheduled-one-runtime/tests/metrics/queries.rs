@@ -46,7 +46,7 @@ impl Scrape {
             lacks.extend(self.lacks_metric(metric));
         }
         for (labels, argument) in grouped(query) {
-            for (metric, _) in self::selectors(argument) {
+            for (metric, _) in self::selectors(&argument) {
                 let missing = labels.iter().filter_map(|it| self.lacks_label(&metric, it));
                 lacks.extend(missing);
             }
@@ -110,20 +110,38 @@ fn matchers(text: &str) -> Vec<(&str, Vec<&str>)> {
     .collect()
 }
 
-/// Each `by (labels) (argument)`, and each `label_values(metric, label)`.
-fn grouped(query: &str) -> Vec<(Vec<&str>, &str)> {
+/// Each `by (labels) (argument)`, each `on (labels) (operand)`, and each `label_values(metric, label)`.
+fn grouped(query: &str) -> Vec<(Vec<&str>, String)> {
     let mut found = Vec::new();
-    for (at, by) in query.match_indices("by (") {
-        let (labels, after) = query[at + by.len()..].split_once(')').expect("labels");
-        let labels = labels.split(',').map(str::trim).collect();
-        let argument = after.trim_start().strip_prefix('(').expect("an argument");
-        found.push((labels, &argument[..closes(argument)]));
+    for word in [" by (", " on ("] {
+        for (at, _) in query.match_indices(word) {
+            let (labels, argument, _) = labels_and_argument(&query[at + word.len()..]);
+            let labels = labels.split(',').map(str::trim).collect();
+            found.push((labels, without_joined(argument)));
+        }
     }
     if let Some(inside) = query.strip_prefix("label_values(") {
         let (metric, label) = inside.split_once(',').expect("a metric and a label");
-        found.push((vec![label.trim().trim_end_matches(')')], metric));
+        let label = label.trim().trim_end_matches(')');
+        found.push((vec![label], metric.to_owned()));
     }
     found
+}
+
+/// Of `labels) (argument) rest`.
+fn labels_and_argument(text: &str) -> (&str, &str, &str) {
+    let (labels, after) = text.split_once(')').expect("labels");
+    let argument = after.trim_start().strip_prefix('(').expect("an argument");
+    let (argument, rest) = argument.split_at(closes(argument));
+    (labels, argument, rest)
+}
+
+/// The text without what is joined by some labels: of `a and on (labels) (b)` the result has only what `a` has.
+fn without_joined(text: &str) -> String {
+    match text.split_once(" on (") {
+        Some((before, after)) => before.to_owned() + &without_joined(labels_and_argument(after).2),
+        None => text.to_owned(),
+    }
 }
 
 /// Where the parenthesis closes that is open at the beginning.
@@ -174,11 +192,16 @@ pub(crate) fn yaml_values(text: &str, key: &str) -> Vec<String> {
 #[test]
 fn what_a_scrape_does_not_have_is_found() {
     let text = "# TYPE scheduled_one_runs counter\n# HELP scheduled_one_runs h\n\
-                scheduled_one_runs_total{job_name=\"j\",outcome=\"ok\"} 1\n# EOF\n";
+                scheduled_one_runs_total{job_name=\"j\",outcome=\"ok\"} 1\n\
+                # TYPE scheduled_one_start gauge\n# HELP scheduled_one_start h\nscheduled_one_start 1\n# EOF\n";
     let scrape = Scrape::of(&crate::openmetrics::read(text));
     let runs = "scheduled_one_runs_total";
-    let good = "sum by (outcome) (rate(scheduled_one_runs_total{job_name=\"$job\", outcome!=\"ok\"}[5m])) > 0";
-    assert_eq!(scrape.lacks(good), Vec::<String>::new());
+    for good in [
+        "sum by (outcome) (rate(scheduled_one_runs_total{job_name=\"$job\", outcome!=\"ok\"}[5m])) > 0",
+        "sum by (outcome) (scheduled_one_runs_total and on (job) (scheduled_one_start) or scheduled_one_runs_total)",
+    ] {
+        assert_eq!(scrape.lacks(good), Vec::<String>::new());
+    }
     for (query, lacks) in [
         ("up", "a metric of scheduled-one"),
         ("max(scheduled_one_run_total)", "scheduled_one_run_total"),
@@ -189,6 +212,14 @@ fn what_a_scrape_does_not_have_is_found() {
             "{outcome=\"bad\"}",
         ),
         ("label_values(scheduled_one_runs_total, tick)", "{tick}"),
+        (
+            "sum by (job) (scheduled_one_start and on (tick) (scheduled_one_runs_total))",
+            "{tick}",
+        ),
+        (
+            "sum by (tick) (scheduled_one_start and on (job) (scheduled_one_start) or scheduled_one_runs_total)",
+            "{tick}",
+        ),
     ] {
         let found = scrape.lacks(query);
         let expected = match lacks.starts_with('{') {

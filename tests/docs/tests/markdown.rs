@@ -197,3 +197,54 @@ fn a_replica_without_the_variable_gets_no_store_of_its_own() {
     assert!(program.contains("builder_from_env("), "{program}");
     assert!(!program.contains("memory://"), "{program}");
 }
+
+/// What stands in front of the parenthesis that closes an open one.
+fn until_closed(code: &str) -> &str {
+    let (mut depth, mut is_quoted) = (0, false);
+    let end = code.find(|c| {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            '(' if !is_quoted => depth += 1,
+            ')' if !is_quoted => depth -= 1,
+            _ => {}
+        }
+        depth < 0
+    });
+    &code[..end.unwrap()]
+}
+
+/// The texts of all events of the runtime. Values stand in braces.
+fn events() -> Vec<String> {
+    let source = root().join("scheduled-one-runtime/src");
+    let more = fs::read_dir(source.join("event")).unwrap();
+    let more = more.map(|entry| entry.unwrap().path());
+    let mut texts = Vec::new();
+    for file in more.chain([source.join("event.rs")]) {
+        let code = fs::read_to_string(&file).unwrap();
+        for (at, target) in code.match_indices("target: TARGET") {
+            let before = code[..at].trim_end();
+            let macros = ["debug!(", "info!(", "warn!(", "error!("];
+            if macros.iter().any(|it| before.ends_with(it)) {
+                let arguments = until_closed(&code[at + target.len()..]);
+                // The text is the last literal, and none has a quotation mark inside.
+                texts.push(arguments.rsplit('"').nth(1).unwrap().to_owned());
+            }
+        }
+    }
+    texts
+}
+
+#[test]
+fn each_event_is_in_the_list_of_events() {
+    let list = fs::read_to_string(root().join("docs/events.md")).unwrap();
+    let rows = list.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed: BTreeSet<&str> = rows
+        .filter_map(|row| row.split(['`', '…']).next())
+        .map(str::trim_end)
+        .collect();
+    let events = events();
+    assert!(events.len() > 60, "{events:?}");
+    let is_listed = |event: &String| listed.iter().any(|row| event.starts_with(row));
+    let missing: Vec<&String> = events.iter().filter(|event| !is_listed(event)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

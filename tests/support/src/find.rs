@@ -97,6 +97,29 @@ pub fn find_pgbouncer() -> Option<PathBuf> {
     find_in_path("pgbouncer").or(Some(of_debian).filter(|path| is_executable(path)))
 }
 
+/// The environment variable that names the `prometheus` to use.
+const PROMETHEUS: &str = "PROMETHEUS";
+
+/// The `prometheus` to use: the one named by `PROMETHEUS`, or else the first one in `PATH`.
+#[must_use]
+pub fn find_prometheus() -> Option<PathBuf> {
+    locate_prometheus().ok()
+}
+
+/// As [`find_prometheus`], with an error that says what to do.
+pub(crate) fn locate_prometheus() -> io::Result<PathBuf> {
+    let found = match env::var_os(PROMETHEUS) {
+        Some(named) => Some(PathBuf::from(named)).filter(|path| is_executable(path)),
+        None => find_in_path("prometheus"),
+    };
+    found.ok_or_else(|| {
+        let text = format!(
+            "no prometheus in PATH; `apt-get install prometheus`, or set {PROMETHEUS} to its path"
+        );
+        io::Error::new(io::ErrorKind::NotFound, text)
+    })
+}
+
 /// The first executable file of this name in `PATH`.
 #[must_use]
 pub fn find_in_path(program: &str) -> Option<PathBuf> {

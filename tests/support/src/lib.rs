@@ -24,6 +24,8 @@
 //! [`PostgresServer`] is a PostgreSQL of its own, in a cluster of databases that is made for it;
 //! [`PgBouncer`] can be in front of it.
 //!
+//! [`Prometheus`] scrapes what a test serves, and answers queries about that.
+//!
 //! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`DiskShim`] fills
 //! its disk, [`FaultProxy`] is a network that delays, loses and cuts, and calls the test at an exact
 //! point, [`ScriptGate`] a service that runs only some scripts. [`Log`] keeps what a program logs,
@@ -42,6 +44,7 @@ mod postgres_options;
 mod postgres_user;
 mod preload;
 mod process;
+mod prometheus;
 mod proxy;
 mod psql;
 mod redis_cluster;
@@ -54,12 +57,16 @@ mod wait;
 
 pub use clock_shim::ClockShim;
 pub use disk_shim::DiskShim;
-pub use find::{find_in_path, find_libfaketime, find_pgbouncer, find_postgres, find_redis_server};
+pub use find::{
+    find_in_path, find_libfaketime, find_pgbouncer, find_postgres, find_prometheus,
+    find_redis_server,
+};
 pub use log::{Log, subscribe};
 pub use options::{RedisOptions, Tls};
 pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;
 pub use postgres_options::PostgresOptions;
+pub use prometheus::Prometheus;
 pub use proxy::{FaultProxy, FaultProxyOptions, Hook, Matcher, RequestCounter, Verdict};
 pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};
 pub use script_gate::{Refuses, ScriptGate};

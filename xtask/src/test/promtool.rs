@@ -1,13 +1,15 @@
-//! The alerts for Prometheus and the queries of the dashboard, with Prometheus' own checker.
+//! The alerts for Prometheus and the queries of the dashboard, with Prometheus' own programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::build::Program;
 use super::servers::run_quietly;
+use super::suites::load_of;
 use super::task::{Attempt, Task};
 use crate::command::{root, run, target_dir};
-use crate::tools::find_in_path;
+use crate::tools::{find_in_path, find_prometheus};
 
 const NAME: &str = "alerts and dashboard";
 /// The package of Debian and Ubuntu that has it.
@@ -21,7 +23,7 @@ pub(super) fn task() -> Task {
 }
 
 fn check() -> Result<Attempt, String> {
-    let promtool = match find_in_path("promtool").map_or_else(fetch, Ok) {
+    let promtool = match find_in_path("promtool").map_or_else(|| fetch("promtool"), Ok) {
         Ok(promtool) => promtool,
         Err(reason) => {
             return Ok(Attempt::Skipped(format!(
@@ -54,7 +56,9 @@ fn as_rules(dashboard: &str) -> Result<String, String> {
     for (index, target) in targets.enumerate() {
         let query = target["expr"].as_str().ok_or("a target has no `expr`")?;
         let query = query
+            .replace("$__rate_interval_ms", "300000")
             .replace("$__rate_interval", "5m")
+            .replace("$__range_s", "86400")
             .replace("$__range", "1d");
         // A text of JSON is one of YAML.
         let query = serde_json::Value::from(query);
@@ -63,10 +67,29 @@ fn as_rules(dashboard: &str) -> Result<String, String> {
     Ok(rules)
 }
 
-/// Unpacks the program of Debian's package, without installing it.
-fn fetch() -> Result<PathBuf, String> {
+/// Whether the tests of the program have a Prometheus evaluate queries.
+pub(super) fn needs_prometheus(program: &Program) -> bool {
+    program.package == "scheduled-one-runtime" && program.target == "metrics"
+}
+
+/// The suite, with a Prometheus. Where none can be had, the test that wants it says that it is left out.
+pub(super) fn suite(suite: &Program) -> Task {
+    let mut task = suite.tests(load_of(&suite.name()));
+    let prometheus = find_prometheus().map_or_else(|| fetch("prometheus"), Ok);
+    match (prometheus, task.command_mut()) {
+        (Ok(path), Some(command)) => {
+            command.env("PROMETHEUS", path);
+        }
+        (Err(reason), _) => println!("no prometheus: {reason}"),
+        (Ok(_), None) => {}
+    }
+    task
+}
+
+/// Unpacks a program of Debian's package, without installing it.
+fn fetch(program: &str) -> Result<PathBuf, String> {
     let folder = target_dir().join("tools/promtool");
-    let program = folder.join("usr/bin/promtool");
+    let program = folder.join("usr/bin").join(program);
     if program.is_file() {
         return Ok(program);
     }
@@ -85,7 +108,10 @@ fn fetch() -> Result<PathBuf, String> {
     fs::remove_file(package).map_err(|error| error.to_string())?;
     match program.is_file() {
         true => Ok(program),
-        false => Err(format!("the package {PACKAGE} has no promtool")),
+        false => Err(format!(
+            "the package {PACKAGE} has no {}",
+            program.display()
+        )),
     }
 }
 
@@ -97,11 +123,13 @@ mod tests {
     fn queries_are_rules_with_intervals() {
         let dashboard =
             r#"{"panels": [{"type": "row"}, {"targets": [{"expr": "a{b=\"c\"}[$__range]"}]}]}"#;
-        let rules = as_rules(dashboard).unwrap();
-        assert!(
-            rules.ends_with("      - {record: \"query:0\", expr: \"a{b=\\\"c\\\"}[1d]\"}\n"),
-            "{rules}"
-        );
+        let of_seconds = dashboard.replace("$__range]", "$__range] > $__range_s");
+        for (dashboard, expected) in [(dashboard, "[1d]"), (&of_seconds, "[1d] > 86400")] {
+            let rules = as_rules(dashboard).unwrap();
+            let end =
+                format!("      - {{record: \"query:0\", expr: \"a{{b=\\\"c\\\"}}{expected}\"}}\n");
+            assert!(rules.ends_with(&end), "{rules}");
+        }
         assert!(as_rules("{").is_err());
     }
 }

@@ -41,9 +41,10 @@ pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, S
     let tests = programs
         .iter()
         .filter(|program| program.is_test && runs_in(scope, program));
-    let task = |program: &Program| match browser::needs_it(program) {
-        true => browser::task(program),
-        false => program.tests(load_of(&program.name())),
+    let task = |program: &Program| match program {
+        _ if browser::needs_it(program) => browser::task(program),
+        _ if promtool::needs_prometheus(program) => promtool::suite(program),
+        _ => program.tests(load_of(&program.name())),
     };
     steps.extend(tests.map(task));
     if scope == Scope::Full {
