@@ -97,6 +97,7 @@ pub(crate) async fn jobs(
                 "nodes": job.nodes,
                 "schedules": schedules,
                 "schedule": cataloged.map(|job| &job.schedule),
+                "words": cataloged.map(|job| &job.words),
                 "group": cataloged.and_then(|job| job.group.as_ref()),
             })
         };
@@ -180,6 +181,7 @@ fn description(of: &JobDescription, lines: &[LedgerRecord]) -> Value {
         "name": of.job,
         "version": of.version,
         "schedule": cataloged.map(|job| &job.schedule),
+        "words": cataloged.map(|job| &job.words),
         "description": cataloged.and_then(|job| job.description.as_ref()),
         "group": cataloged.and_then(|job| job.group.as_ref()),
         "next": next.into_iter().map(rfc3339).collect::<Vec<_>>(),

@@ -73,8 +73,10 @@ impl InForce {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CatalogedJob {
-    /// When it is due, in words.
+    /// When it is due: the schedule in the code, as text.
     pub schedule: String,
+    /// The same in words; empty if an older node described it.
+    pub words: String,
     /// What it is for, if that was said.
     pub description: Option<String>,
     /// The group that it is in, if that was said.
@@ -96,6 +98,7 @@ impl CatalogedJob {
         let text = |key| descriptor.get(key).map(str::to_owned);
         CatalogedJob {
             schedule: text("schedule").unwrap_or_default(),
+            words: text("words").unwrap_or_default(),
             description: text("description"),
             group: text("group"),
             first_ms: entry.first_ms,

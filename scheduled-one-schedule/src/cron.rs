@@ -82,6 +82,10 @@ impl Cron {
         self.identity
     }
 
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
     pub(crate) fn zone(&self) -> &Zone {
         &self.zone
     }

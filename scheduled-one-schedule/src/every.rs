@@ -60,6 +60,11 @@ impl Every {
         })
     }
 
+    /// Period and offset.
+    pub(crate) fn parts_ms(self) -> (i64, i64) {
+        (self.period_ms, self.offset_ms)
+    }
+
     pub(crate) fn next_after(self, after_ms: i64) -> Option<i64> {
         self.tick(self.index_at(after_ms) + 1)
     }

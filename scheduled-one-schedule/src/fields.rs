@@ -9,6 +9,7 @@ use crate::day_filter::{DayFilter, Month};
 
 const DAY_S: i64 = 86_400;
 const FIRST_YEAR: i32 = 1970;
+const LAST_YEAR: i32 = 2099;
 
 /// The parsed fields. Bits instead of the `cron` crate's ordered sets, which take 250 to 900 bytes a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +125,15 @@ impl Fields {
             year = self.next_year(year + 1)?;
             (month, day) = (1, 1);
         }
+    }
+
+    /// The allowed years, if not all are.
+    pub(crate) fn listed_years(&self) -> impl Iterator<Item = u32> {
+        let all = (FIRST_YEAR..=LAST_YEAR).filter(|year| self.next_year(*year) == Some(*year));
+        let years: Vec<i32> = all.collect();
+        let is_all = years.len() as i32 == LAST_YEAR - FIRST_YEAR + 1;
+        let listed = years.into_iter().filter(move |_| !is_all);
+        listed.map(|year| year.unsigned_abs())
     }
 
     /// The first allowed year at or after one.

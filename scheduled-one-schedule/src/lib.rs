@@ -82,6 +82,9 @@ mod calendar;
 /// What tells two schedules apart.
 mod identity;
 
+/// A schedule for people.
+mod words;
+
 /// The error of all parsers: a message and the way out.
 mod error;
 

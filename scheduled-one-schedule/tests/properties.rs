@@ -174,7 +174,11 @@ proptest! {
         at_ms in any::<i64>(),
     ) {
         match Schedule::cron(&text, zone("Africa/Cairo")) {
-            Ok(schedule) => { enumerate(&schedule, at_ms, i64::MAX, 3); }
+            Ok(schedule) => {
+                enumerate(&schedule, at_ms, i64::MAX, 3);
+                let words = schedule.in_words();
+                prop_assert!(words.ends_with(", in Africa/Cairo") && !words.contains("  "), "{}", words);
+            }
             Err(error) => {
                 // Ours, with a way out; never the `cron` crate's own.
                 prop_assert!(error.help().is_some(), "{}", error);

@@ -127,6 +127,9 @@ fn next(next: &NextTicks, output: &Output) -> String {
 /// What the job says of itself.
 fn described(job: &CatalogedJob) -> Vec<(&'static str, String)> {
     let mut rows = vec![("schedule", job.schedule.clone())];
+    if !job.words.is_empty() {
+        rows.push(("in words", job.words.clone()));
+    }
     let said = [("for", &job.description), ("group", &job.group)];
     let said = said.into_iter();
     rows.extend(said.filter_map(|(name, value)| Some((name, value.clone()?))));

@@ -193,6 +193,7 @@ fn schedule(page: &JobPage) -> Markup {
             h2 { "Schedule" }
             @if let Some(cataloged) = &page.described.cataloged {
                 p.schedule { (cataloged.schedule) }
+                @if !cataloged.words.is_empty() { p.quiet { (cataloged.words) } }
                 (in_place(&page.described, page.now_ms))
                 (policies(cataloged))
             } @else {

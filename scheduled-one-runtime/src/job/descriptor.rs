@@ -111,6 +111,8 @@ pub(super) fn descriptor(
 ) -> Box<str> {
     let mut job = JobDescriptor::default();
     job.say("schedule", schedule.to_string());
+    let words = schedule.in_words();
+    job.say("words", words.chars().take(MAX_LETTERS).collect::<String>());
     job.say("identity", schedule.identity().to_string());
     for (key, value) in of_schedule(&said.when) {
         job.say(key, value);
