@@ -11,6 +11,7 @@ mod ended;
 mod incident;
 mod ledgers;
 mod turn_back;
+mod units;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +26,8 @@ pub(crate) use crate::engine::conditions::Condition;
 use crate::engine::incident::Incident;
 pub(crate) use crate::engine::turn_back::TurnBack;
 pub(crate) use crate::engine::words::first_line;
-use crate::facts::{Facts, Input};
-use crate::rule::{Rules, job_of};
+use crate::facts::Input;
+use crate::rule::{Rules, job_of, shard_of};
 use crate::rule_kind::RuleKind;
 
 /// What is known of the past.
@@ -158,6 +159,13 @@ impl EngineState {
         said
     }
 
+    /// The shards of jobs, but the first, of which something is known.
+    pub(crate) fn shards(&self) -> BTreeSet<&str> {
+        let firing = self.firing().map(|(_, subject, _)| subject);
+        let units = self.units.keys().map(String::as_str).chain(firing);
+        units.filter(|it| shard_of(it) > 0).collect()
+    }
+
     /// The units of a job of which something is known.
     pub(crate) fn subjects_of(&self, job: &str) -> Vec<String> {
         let firing = self.firing().map(|(_, subject, _)| subject);
@@ -214,6 +222,7 @@ impl EngineState {
             step.quarantine(quarantine);
         }
         let mut conditions = conditions::of(rules, &input.facts);
+        conditions.extend(step.pauses_of_unlisted(&input.facts));
         conditions.extend(more);
         step.conditions(&input.facts, conditions);
         for name in &input.facts.gone {
@@ -300,53 +309,6 @@ impl<'a> Step<'a> {
             }
         }
         self.state.clock_ms = self.state.clock_ms.max(to_ms);
-    }
-
-    fn unit(&mut self, subject: &str) -> &mut Unit {
-        self.state.units.entry(subject.to_owned()).or_default()
-    }
-
-    /// Takes over what the facts say that holds for the lines as well.
-    fn meet(&mut self, facts: &Facts) {
-        let grace = facts.outages.iter().map(|outage| outage.grace_until_ms);
-        let grace_until_ms = grace.max().unwrap_or_default();
-        if grace_until_ms > self.state.grace_until_ms {
-            self.state.grace_until_ms = grace_until_ms;
-            self.defer(grace_until_ms);
-        }
-        for seen in &facts.units {
-            let unit = self.unit(&seen.name);
-            unit.zone.clone_from(&seen.zone);
-            if unit.first_seen_ms.is_none() {
-                // Of a job that each node runs by itself, the store has no record: then it counts since it was met.
-                unit.first_seen_ms = seen.first_seen_ms.or(Some(facts.at_ms));
-                self.time_success(&seen.name);
-            }
-        }
-    }
-
-    /// Takes over what the facts say of units now.
-    fn learn(&mut self, facts: &Facts) {
-        for seen in &facts.units {
-            let unit = self.unit(&seen.name);
-            if unit.is_off() && !seen.is_off() {
-                unit.resumed_ms = Some(facts.at_ms);
-            }
-            unit.paused_since_ms = seen.paused_since_ms;
-            unit.is_disabled = seen.is_disabled;
-            if seen.is_off() {
-                self.resolve(RuleKind::NoSuccess, &seen.name);
-            }
-            self.time_success(&seen.name);
-        }
-    }
-
-    /// A job that is none any more.
-    fn forget(&mut self, subject: &str) {
-        for rule in RuleKind::ALL {
-            self.resolve(rule, subject);
-        }
-        self.state.units.remove(subject);
     }
 
     fn fire(&mut self, rule: RuleKind, subject: &str, since_ms: i64, text: String) {

@@ -236,6 +236,12 @@ pub(crate) fn job_of(subject: &str) -> &str {
     subject.split('#').next().unwrap_or(subject)
 }
 
+/// The number of the shard that a subject is; 0 for the first, and for what is no shard.
+pub(crate) fn shard_of(subject: &str) -> u32 {
+    let number = subject.split_once('#').map(|(_, number)| number.parse());
+    number.and_then(Result::ok).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

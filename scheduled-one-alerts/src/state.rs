@@ -30,7 +30,8 @@ pub struct AlertState {
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) engine: EngineState,
     pub(crate) outbox: Outbox,
-    /// Jobs that were read once and that nobody knows of now, with the number of evaluations since.
+    /// Jobs that were read once and that nobody knows of now, and shards that no living node has, with the number of
+    /// evaluations since.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub(crate) absent: BTreeMap<String, u32>,
     /// For readers, which know nothing of the rest; made when the state is written.

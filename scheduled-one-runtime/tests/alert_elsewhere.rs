@@ -115,3 +115,34 @@ async fn ticks_of_a_schedule_in_place_of_that_in_the_code_are_audited_from_then_
     world.store.lose_lines_of((since_ms / 90_000 + 5) * 90_000);
     world.until("j", Some(1)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_each_job_the_facts_have_the_most_shards_of_a_living_node() {
+    let (world, others) = World::new([every_minute("j").shards(4)]).await;
+    let shards = async |job: &str| {
+        let jobs = world.evaluates.facts().await.unwrap().jobs;
+        jobs.expect("the list can be read").remove(job).flatten()
+    };
+    let until = async |wanted: Option<u32>| {
+        for _ in 0..100 {
+            if shards("j").await == wanted {
+                return;
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        panic!("not within minutes: {wanted:?}");
+    };
+    until(Some(4)).await;
+    assert_eq!(shards("own").await, Some(1));
+    let builder = Scheduler::builder("memory://").clock(world.clock);
+    let next = builder.store(world.store.clone()).node_name("next");
+    let next = next.job(every_minute("j").shards(2)).start().await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(shards("j").await, Some(4), "one of the old release lives");
+    others.shutdown(SECOND).await;
+    drop(others);
+    until(Some(2)).await;
+    next.shutdown(SECOND).await;
+    drop(next);
+    until(None).await;
+}

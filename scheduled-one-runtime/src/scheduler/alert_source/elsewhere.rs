@@ -1,7 +1,7 @@
 //! The facts that this node has not by itself: the nodes, how they differ, jobs that no node has, and jobs of other
 //! nodes, as the catalog and the stores have them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_alerts::{Facts, UnitFacts, Unreadable};
 use scheduled_one_control::{CatalogedJob, Error, JobGlance, JobSummary};
@@ -44,8 +44,13 @@ impl AlertSource {
         }
         facts.drift = drift(&jobs);
         if away.is_empty() {
-            let own = self.jobs.iter().map(|job| job.name.to_string());
-            facts.jobs = Some(jobs.into_iter().map(|job| job.job).chain(own).collect());
+            let jobs = jobs.into_iter().map(|job| (job.job, job.shards));
+            let mut known: BTreeMap<String, Option<u32>> = jobs.collect();
+            for own in &self.jobs {
+                let shards = known.entry(own.name.to_string()).or_default();
+                *shards = Some(own.rules.shards).max(*shards);
+            }
+            facts.jobs = Some(known);
         }
         if away.is_empty()
             && let Ok(nodes) = self.control.living_nodes().await
