@@ -117,6 +117,8 @@ enum Timer {
 struct Step<'a> {
     rules: &'a Rules,
     state: &'a mut EngineState,
+    /// The identities of the nodes that live, if they are known.
+    living: Option<&'a BTreeSet<String>>,
     /// A timer that is not due any more is recognised when its time comes.
     timers: BTreeSet<(i64, Timer)>,
     alerts: Vec<Alert>,
@@ -203,29 +205,31 @@ impl EngineState {
 
     /// Takes the input in, and returns the messages to send.
     pub(crate) fn step(&mut self, rules: &Rules, input: Input, more: Vec<Condition>) -> Vec<Alert> {
-        let at_ms = input.facts.at_ms;
+        let Input { lines, facts } = input;
+        let at_ms = facts.at_ms;
         if let Some(back) = self.turn_back(at_ms) {
             self.turn(back);
         }
         let mut step = Step::new(rules, self);
-        step.meet(&input.facts);
-        for line in in_order(input.lines) {
+        step.living = facts.identities.as_ref();
+        step.meet(&facts);
+        for line in in_order(lines) {
             step.advance(line.ended_at_ms.min(at_ms));
             step.line(&line);
         }
-        step.learn(&input.facts);
+        step.learn(&facts);
         step.advance(at_ms);
-        for outage in &input.facts.outages {
+        for outage in &facts.outages {
             step.outage(outage);
         }
-        for quarantine in &input.facts.quarantines {
+        for quarantine in &facts.quarantines {
             step.quarantine(quarantine);
         }
-        let mut conditions = conditions::of(rules, &input.facts);
-        conditions.extend(step.pauses_of_unlisted(&input.facts));
+        let mut conditions = conditions::of(rules, &facts);
+        conditions.extend(step.pauses_of_unlisted(&facts));
         conditions.extend(more);
-        step.conditions(&input.facts, conditions);
-        for name in &input.facts.gone {
+        step.conditions(&facts, conditions);
+        for name in &facts.gone {
             step.forget(name);
         }
         step.advance(at_ms);
@@ -281,6 +285,7 @@ impl<'a> Step<'a> {
         let mut step = Step {
             rules,
             state,
+            living: None,
             timers: BTreeSet::new(),
             alerts: Vec::new(),
         };

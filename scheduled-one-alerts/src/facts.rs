@@ -1,6 +1,6 @@
 //! What is the case now, as far as ledgers do not say it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_protocol::LedgerRecord;
 use scheduled_one_schedule::alert::JobRules;
@@ -28,6 +28,9 @@ pub struct Facts {
     pub jobs: Option<BTreeMap<String, Option<u32>>>,
     /// How many nodes send heartbeats, if that is known.
     pub nodes: Option<u32>,
+    /// The identities of these nodes, which are new with each start. What failed on another node, of a job that each
+    /// node runs by itself, is over with the next success.
+    pub identities: Option<BTreeSet<String>>,
     /// How the nodes differ, if they do: releases, schedules, zone data.
     pub drift: Option<String>,
     /// Outages of stores that ended lately, or continue, of any length.

@@ -7,7 +7,7 @@ mod test_store;
 use std::time::Duration;
 
 use scheduled_one_runtime::alerts::Source;
-use scheduled_one_runtime::{Calendar, Job, Scheduler};
+use scheduled_one_runtime::{Calendar, Job, Scheduler, Scope};
 use scheduled_one_testkit::TokioClock;
 use test_store::TestStore;
 
@@ -145,4 +145,29 @@ async fn of_each_job_the_facts_have_the_most_shards_of_a_living_node() {
     next.shutdown(SECOND).await;
     drop(next);
     until(None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_identities_of_living_nodes_are_those_of_lines() {
+    let (world, others) = World::new([every_minute("j").scope(Scope::EveryNode)]).await;
+    let until = async |count: usize| {
+        for _ in 0..100 {
+            let facts = world.evaluates.facts().await.unwrap();
+            let identities = facts.identities.expect("the list can be read");
+            assert_eq!(facts.nodes, Some(identities.len() as u32));
+            if identities.len() == count {
+                return identities;
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        panic!("not within minutes: {count} nodes");
+    };
+    let both = until(2).await;
+    tokio::time::sleep(2 * MINUTE).await;
+    let line = others.ledger("j", 1).await.unwrap().remove(0);
+    let ran_on = line.identity.expect("each node runs it by itself");
+    assert!(both.contains(&ran_on), "{ran_on} of {both:?}");
+    others.shutdown(SECOND).await;
+    drop(others);
+    assert!(!until(1).await.contains(&ran_on));
 }

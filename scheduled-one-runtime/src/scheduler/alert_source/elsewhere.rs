@@ -55,8 +55,10 @@ impl AlertSource {
         if away.is_empty()
             && let Ok(nodes) = self.control.living_nodes().await
         {
-            let identities: BTreeSet<&str> = nodes.iter().map(|node| &*node.identity).collect();
+            let identities: BTreeSet<String> =
+                nodes.into_iter().map(|node| node.identity).collect();
             facts.nodes = u32::try_from(identities.len()).ok();
+            facts.identities = Some(identities);
         }
         elsewhere
     }
