@@ -128,8 +128,8 @@ impl Rules {
         self
     }
 
-    /// Fires when a store did not reply for this time: 10 s if not set, off if zero. It is said when the store is back:
-    /// without the store nobody evaluates rules.
+    /// Fires when a store did not reply for this time: 10 s if not set, off if zero. It is said when the store is back,
+    /// as already resolved: without the store nobody evaluates rules. With several buckets it fires while one is away.
     #[must_use]
     pub fn store_lost(mut self, time: Duration) -> Self {
         self.store_lost_ms = Some(ms(time)).filter(|ms| *ms > 0);
