@@ -31,7 +31,8 @@ pub struct Facts {
     /// The identities of these nodes, which are new with each start. What failed on another node, of a job that each
     /// node runs by itself, is over with the next success.
     pub identities: Option<BTreeSet<String>>,
-    /// How the nodes differ, if they do: releases, schedules, zone data.
+    /// How the living nodes differ, if they do: the schedules of a job, zone data included; its versions, as nodes say
+    /// them; the version of the protocol.
     pub drift: Option<String>,
     /// Outages of stores that ended lately, or continue, of any length.
     pub outages: Vec<Outage>,

@@ -150,7 +150,9 @@ impl Rules {
         self
     }
 
-    /// Fires when nodes have differed for this time: 15 minutes if not set, off if zero.
+    /// Fires when living nodes have differed for this time: 15 minutes if not set, off if zero. They differ if they
+    /// have different schedules or versions of a job, or speak different versions of the protocol, as during a
+    /// deployment.
     #[must_use]
     pub fn drift(mut self, time: Duration) -> Self {
         self.drift_ms = Some(ms(time)).filter(|ms| *ms > 0);

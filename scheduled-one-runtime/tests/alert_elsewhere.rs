@@ -148,6 +148,36 @@ async fn of_each_job_the_facts_have_the_most_shards_of_a_living_node() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_versions_of_a_job_are_a_drift_until_one_is_left() {
+    let (world, _others) = World::new([every_minute("other")]).await;
+    let node = async |name: &str, version: &str| {
+        let builder = Scheduler::builder("memory://").clock(world.clock);
+        let builder = builder.store(world.store.clone()).node_name(name);
+        let builder = builder.version(version).job(every_minute("j"));
+        builder.start().await.unwrap()
+    };
+    let until = async |wanted: Option<&str>| {
+        for _ in 0..100 {
+            let facts = world.evaluates.facts().await.unwrap();
+            if facts.drift.as_deref() == wanted {
+                return;
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        panic!("not within minutes: {wanted:?}");
+    };
+    let old = node("old", "1.4.0").await;
+    let _same = node("same", "1.5.0").await;
+    until(Some(
+        "living nodes have different versions (1.4.0, 1.5.0) of j",
+    ))
+    .await;
+    old.shutdown(SECOND).await;
+    drop(old);
+    until(None).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_identities_of_living_nodes_are_those_of_lines() {
     let (world, others) = World::new([every_minute("j").scope(Scope::EveryNode)]).await;
     let until = async |count: usize| {
