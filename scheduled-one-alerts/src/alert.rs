@@ -53,6 +53,9 @@ pub struct Alert {
     pub severity: Severity,
     /// Whether it continues.
     pub status: Status,
+    /// Whether it was over before it was said: then this resolved message is the only one of its incident.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub is_only: bool,
     /// 0 in the first message of an incident, then 1, 2, … each time that it is said again.
     pub repeat: u32,
     /// When it began: milliseconds since the Unix epoch.
@@ -109,6 +112,7 @@ impl Alert {
             rule: RuleKind::Test,
             severity: Severity::Warning,
             status: Status::Firing,
+            is_only: false,
             repeat: 0,
             since_ms: now_ms,
             at_ms: now_ms,
@@ -229,6 +233,10 @@ impl Alert {
         }
         text
     }
+}
+
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 fn is_zero(number: &usize) -> bool {

@@ -14,8 +14,8 @@ pub(crate) const MAX_EACH: usize = 1_000;
 /// What fired when it was last looked at, and was said.
 type Before = BTreeMap<(RuleKind, String), Fires>;
 
-/// The messages for such channels: those about what fires, without the subjects that have recovered before anybody knew
-/// of them, and one for each incident of which subjects have recovered.
+/// The messages for such channels: the first ones about incidents and their repetitions, with the subjects that were
+/// over before they were said, and one for each incident of which subjects have recovered since they were said.
 pub(crate) fn messages(
     rules: &Rules,
     mut before: Before,
@@ -24,21 +24,17 @@ pub(crate) fn messages(
     now_ms: i64,
 ) -> Vec<Alert> {
     let mut messages = Vec::new();
-    for alert in said.iter().filter(|it| it.status == Status::Firing) {
-        let mut alert = alert.clone();
-        alert
-            .subjects
-            .retain(|subject| subject.resolved_ms.is_none());
-        for subject in &alert.subjects {
+    let is_news = |it: &&Alert| it.status == Status::Firing || it.is_only;
+    for alert in said.iter().filter(is_news) {
+        let firing = alert.subjects.iter();
+        for subject in firing.filter(|it| it.resolved_ms.is_none()) {
             let fires = Fires {
                 incident: alert.incident.clone(),
                 since_ms: subject.since_ms,
             };
             before.insert((alert.rule, subject.name.clone()), fires);
         }
-        if !alert.subjects.is_empty() {
-            messages.push(alert);
-        }
+        messages.push(alert.clone());
     }
     // By incident, so that the message waits for the one that said that it fires.
     let mut recovered: BTreeMap<(String, RuleKind), Vec<Subject>> = BTreeMap::new();
@@ -72,6 +68,7 @@ pub(crate) fn messages(
             rule,
             severity: rule.severity(),
             status: Status::Resolved,
+            is_only: false,
             repeat: 0,
             since_ms: subjects
                 .iter()

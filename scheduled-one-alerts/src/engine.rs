@@ -11,6 +11,7 @@ mod ended;
 mod incident;
 mod ledgers;
 mod turn_back;
+mod units;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +26,8 @@ pub(crate) use crate::engine::conditions::Condition;
 use crate::engine::incident::Incident;
 pub(crate) use crate::engine::turn_back::TurnBack;
 pub(crate) use crate::engine::words::first_line;
-use crate::facts::{Facts, Input};
-use crate::rule::{Rules, job_of};
+use crate::facts::Input;
+use crate::rule::{Rules, job_of, shard_of};
 use crate::rule_kind::RuleKind;
 
 /// What is known of the past.
@@ -116,6 +117,8 @@ enum Timer {
 struct Step<'a> {
     rules: &'a Rules,
     state: &'a mut EngineState,
+    /// The identities of the nodes that live, if they are known.
+    living: Option<&'a BTreeSet<String>>,
     /// A timer that is not due any more is recognised when its time comes.
     timers: BTreeSet<(i64, Timer)>,
     alerts: Vec<Alert>,
@@ -158,6 +161,13 @@ impl EngineState {
         said
     }
 
+    /// The shards of jobs, but the first, of which something is known.
+    pub(crate) fn shards(&self) -> BTreeSet<&str> {
+        let firing = self.firing().map(|(_, subject, _)| subject);
+        let units = self.units.keys().map(String::as_str).chain(firing);
+        units.filter(|it| shard_of(it) > 0).collect()
+    }
+
     /// The units of a job of which something is known.
     pub(crate) fn subjects_of(&self, job: &str) -> Vec<String> {
         let firing = self.firing().map(|(_, subject, _)| subject);
@@ -195,28 +205,31 @@ impl EngineState {
 
     /// Takes the input in, and returns the messages to send.
     pub(crate) fn step(&mut self, rules: &Rules, input: Input, more: Vec<Condition>) -> Vec<Alert> {
-        let at_ms = input.facts.at_ms;
+        let Input { lines, facts } = input;
+        let at_ms = facts.at_ms;
         if let Some(back) = self.turn_back(at_ms) {
             self.turn(back);
         }
         let mut step = Step::new(rules, self);
-        step.meet(&input.facts);
-        for line in in_order(input.lines) {
+        step.living = facts.identities.as_ref();
+        step.meet(&facts);
+        for line in in_order(lines) {
             step.advance(line.ended_at_ms.min(at_ms));
             step.line(&line);
         }
-        step.learn(&input.facts);
+        step.learn(&facts);
         step.advance(at_ms);
-        for outage in &input.facts.outages {
+        for outage in &facts.outages {
             step.outage(outage);
         }
-        for quarantine in &input.facts.quarantines {
+        for quarantine in &facts.quarantines {
             step.quarantine(quarantine);
         }
-        let mut conditions = conditions::of(rules, &input.facts);
+        let mut conditions = conditions::of(rules, &facts);
+        conditions.extend(step.pauses_of_unlisted(&facts));
         conditions.extend(more);
-        step.conditions(&input.facts, conditions);
-        for name in &input.facts.gone {
+        step.conditions(&facts, conditions);
+        for name in &facts.gone {
             step.forget(name);
         }
         step.advance(at_ms);
@@ -272,6 +285,7 @@ impl<'a> Step<'a> {
         let mut step = Step {
             rules,
             state,
+            living: None,
             timers: BTreeSet::new(),
             alerts: Vec::new(),
         };
@@ -300,53 +314,6 @@ impl<'a> Step<'a> {
             }
         }
         self.state.clock_ms = self.state.clock_ms.max(to_ms);
-    }
-
-    fn unit(&mut self, subject: &str) -> &mut Unit {
-        self.state.units.entry(subject.to_owned()).or_default()
-    }
-
-    /// Takes over what the facts say that holds for the lines as well.
-    fn meet(&mut self, facts: &Facts) {
-        let grace = facts.outages.iter().map(|outage| outage.grace_until_ms);
-        let grace_until_ms = grace.max().unwrap_or_default();
-        if grace_until_ms > self.state.grace_until_ms {
-            self.state.grace_until_ms = grace_until_ms;
-            self.defer(grace_until_ms);
-        }
-        for seen in &facts.units {
-            let unit = self.unit(&seen.name);
-            unit.zone.clone_from(&seen.zone);
-            if unit.first_seen_ms.is_none() {
-                // Of a job that each node runs by itself, the store has no record: then it counts since it was met.
-                unit.first_seen_ms = seen.first_seen_ms.or(Some(facts.at_ms));
-                self.time_success(&seen.name);
-            }
-        }
-    }
-
-    /// Takes over what the facts say of units now.
-    fn learn(&mut self, facts: &Facts) {
-        for seen in &facts.units {
-            let unit = self.unit(&seen.name);
-            if unit.is_off() && !seen.is_off() {
-                unit.resumed_ms = Some(facts.at_ms);
-            }
-            unit.paused_since_ms = seen.paused_since_ms;
-            unit.is_disabled = seen.is_disabled;
-            if seen.is_off() {
-                self.resolve(RuleKind::NoSuccess, &seen.name);
-            }
-            self.time_success(&seen.name);
-        }
-    }
-
-    /// A job that is none any more.
-    fn forget(&mut self, subject: &str) {
-        for rule in RuleKind::ALL {
-            self.resolve(rule, subject);
-        }
-        self.state.units.remove(subject);
     }
 
     fn fire(&mut self, rule: RuleKind, subject: &str, since_ms: i64, text: String) {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use scheduled_one_protocol::LedgerRecord;
 use scheduled_one_schedule::alert::JobRules;
 
+use crate::rule::job_of;
+
 /// The subject of alerts about the cluster as a whole.
 pub const CLUSTER: &str = "cluster";
 
@@ -20,12 +22,17 @@ pub struct Facts {
     /// Jobs (or shards) that are none any more: their alerts are over, what is known of them is forgotten, and new
     /// lines of their ledgers are passed over.
     pub gone: Vec<String>,
-    /// All jobs that the stores or the nodes know of, if all of that could be read. A job that is in no such list for
-    /// a minute is none any more.
-    pub jobs: Option<BTreeSet<String>>,
+    /// All jobs that the stores or the nodes know of, if all of that could be read, each with the most shards that a
+    /// living node has of it, if one has it. A job that is in no such list for a minute is none any more; nor is a
+    /// shard with a higher number.
+    pub jobs: Option<BTreeMap<String, Option<u32>>>,
     /// How many nodes send heartbeats, if that is known.
     pub nodes: Option<u32>,
-    /// How the nodes differ, if they do: releases, schedules, zone data.
+    /// The identities of these nodes, which are new with each start. What failed on another node, of a job that each
+    /// node runs by itself, is over with the next success.
+    pub identities: Option<BTreeSet<String>>,
+    /// How the living nodes differ, if they do: the schedules of a job, zone data included; its versions, as nodes say
+    /// them; the version of the protocol.
     pub drift: Option<String>,
     /// Outages of stores that ended lately, or continue, of any length.
     pub outages: Vec<Outage>,
@@ -76,6 +83,32 @@ impl UnitFacts {
     /// Whether nothing of its schedule starts because somebody wants that.
     pub(crate) fn is_off(&self) -> bool {
         self.is_disabled || self.paused_since_ms.is_some()
+    }
+}
+
+/// The units that facts list.
+pub(crate) struct Listed<'a> {
+    units: BTreeMap<&'a str, &'a UnitFacts>,
+    /// One of each job.
+    jobs: BTreeMap<&'a str, &'a UnitFacts>,
+}
+
+impl<'a> Listed<'a> {
+    pub(crate) fn of(facts: &'a Facts) -> Self {
+        let units = facts.units.iter();
+        Listed {
+            units: units.clone().map(|unit| (&*unit.name, unit)).collect(),
+            jobs: units.map(|unit| (job_of(&unit.name), unit)).collect(),
+        }
+    }
+
+    pub(crate) fn unit(&self, name: &str) -> Option<&'a UnitFacts> {
+        self.units.get(name).copied()
+    }
+
+    /// Any unit of the same job.
+    pub(crate) fn of_job(&self, name: &str) -> Option<&'a UnitFacts> {
+        self.jobs.get(job_of(name)).copied()
     }
 }
 

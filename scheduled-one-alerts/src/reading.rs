@@ -7,7 +7,7 @@ use scheduled_one_protocol::{BoxFuture, LedgerRecord, hash};
 use crate::at_once::at_once;
 use crate::cursor::Cursor;
 use crate::facts::{Facts, Unreadable};
-use crate::rule::job_of;
+use crate::rule::{job_of, shard_of};
 use crate::source::{Source, SourceError};
 use crate::state::AlertState;
 
@@ -39,7 +39,9 @@ pub(crate) async fn new_lines(
     state: &mut AlertState,
     facts: &Facts,
 ) -> Result<NewLines, (String, SourceError)> {
-    let gone: BTreeSet<&str> = facts.gone.iter().map(|unit| job_of(unit)).collect();
+    let gone: BTreeSet<&str> = facts.gone.iter().map(String::as_str).collect();
+    let is_gone =
+        |line: &LedgerRecord| gone.contains(line.unit.job()) || gone.contains(line.unit.as_str());
     let mut read = NewLines::default();
     let (mut any, mut failed) = (false, None);
     let marks = marks(facts);
@@ -75,9 +77,8 @@ pub(crate) async fn new_lines(
             cursor.mark = marks.get(&**job).copied().flatten();
             read.has_news |= !new.is_empty();
             // What is written of a job that is gone concerns nobody, also when it returns.
-            if !gone.contains(&**job) {
-                read.lines.extend(new);
-            }
+            read.lines
+                .extend(new.into_iter().filter(|line| !is_gone(line)));
         }
     }
     match failed {
@@ -97,27 +98,37 @@ fn marks(facts: &Facts) -> BTreeMap<&str, Option<u64>> {
     marks
 }
 
-/// Notes which jobs nobody knows of, and adds those to the ones that are gone of which that is so for long. They have
-/// no cursor any more. Returns whether that changed anything.
+/// Notes which jobs nobody knows of, and which shards no living node has, and adds those to the ones that are gone of
+/// which that is so for long. Such a job has no cursor any more. Returns whether that changed anything.
 pub(crate) fn note_absent(state: &mut AlertState, facts: &mut Facts) -> bool {
     let Some(known) = &facts.jobs else {
         return false;
     };
     let listed: BTreeSet<&str> = facts.units.iter().map(|unit| job_of(&unit.name)).collect();
-    let is_known = |job: &str| known.contains(job) || listed.contains(job);
+    let is_known = |subject: &str| {
+        let job = job_of(subject);
+        let shards = known.get(job).copied().flatten();
+        let is_job = known.contains_key(job) || listed.contains(job);
+        is_job && shards.is_none_or(|shards| shard_of(subject) < shards.max(1))
+    };
     let before = state.absent.len();
-    state.absent.retain(|job, _| !is_known(job));
-    let unknown = state.cursors.keys().filter(|job| !is_known(job));
-    let unknown: Vec<String> = unknown.cloned().collect();
+    state.absent.retain(|subject, _| !is_known(subject));
+    let jobs = state.cursors.keys().map(String::as_str);
+    let subjects = jobs.chain(state.engine.shards());
+    let unknown = subjects.filter(|subject| !is_known(subject));
+    let unknown: Vec<String> = unknown.map(str::to_owned).collect();
     let mut changed = state.absent.len() != before;
-    for job in unknown {
+    for subject in unknown {
         changed = true;
-        let evaluations = state.absent.entry(job.clone()).or_default();
+        let evaluations = state.absent.entry(subject.clone()).or_default();
         *evaluations += 1;
-        if *evaluations >= MAX_ABSENT {
-            state.absent.remove(&job);
-            state.cursors.remove(&job);
-            facts.gone.extend(state.engine.subjects_of(&job));
+        if *evaluations < MAX_ABSENT {
+            continue;
+        }
+        state.absent.remove(&subject);
+        match state.cursors.remove(&subject) {
+            Some(_) => facts.gone.extend(state.engine.subjects_of(&subject)),
+            None => facts.gone.push(subject),
         }
     }
     changed
@@ -199,6 +210,10 @@ mod tests {
                 }
             })
         }
+    }
+
+    fn known(jobs: &[&str]) -> BTreeMap<String, Option<u32>> {
+        jobs.iter().map(|job| ((*job).to_owned(), None)).collect()
     }
 
     fn at(now_ms: i64) -> Facts {
@@ -300,11 +315,11 @@ mod tests {
         let mut said = Vec::new();
         for turn in 1..30 {
             let mut facts = at(turn * 60_000);
-            facts.jobs = Some(["bad", "good"].map(str::to_owned).into());
+            facts.jobs = Some(known(&["bad", "good"]));
             // It is in no list from the fifth turn on, and ten times the lists cannot be read.
             if turn >= 5 {
                 facts.units.remove(0);
-                facts.jobs = (turn >= 15).then(|| ["good".to_owned()].into());
+                facts.jobs = (turn >= 15).then(|| known(&["good"]));
             }
             ledgers.facts = facts;
             let new = alerts.evaluate_once(&ledgers, &mut state).await;

@@ -128,8 +128,8 @@ impl Rules {
         self
     }
 
-    /// Fires when a store did not reply for this time: 10 s if not set, off if zero. It is said when the store is back:
-    /// without the store nobody evaluates rules.
+    /// Fires when a store did not reply for this time: 10 s if not set, off if zero. It is said when the store is back,
+    /// as already resolved: without the store nobody evaluates rules. With several buckets it fires while one is away.
     #[must_use]
     pub fn store_lost(mut self, time: Duration) -> Self {
         self.store_lost_ms = Some(ms(time)).filter(|ms| *ms > 0);
@@ -150,7 +150,9 @@ impl Rules {
         self
     }
 
-    /// Fires when nodes have differed for this time: 15 minutes if not set, off if zero.
+    /// Fires when living nodes have differed for this time: 15 minutes if not set, off if zero. They differ if they
+    /// have different schedules or versions of a job, or speak different versions of the protocol, as during a
+    /// deployment.
     #[must_use]
     pub fn drift(mut self, time: Duration) -> Self {
         self.drift_ms = Some(ms(time)).filter(|ms| *ms > 0);
@@ -234,6 +236,12 @@ fn encoded(name: &str) -> String {
 /// The job of a subject: what stands before the number of a shard.
 pub(crate) fn job_of(subject: &str) -> &str {
     subject.split('#').next().unwrap_or(subject)
+}
+
+/// The number of the shard that a subject is; 0 for the first, and for what is no shard.
+pub(crate) fn shard_of(subject: &str) -> u32 {
+    let number = subject.split_once('#').map(|(_, number)| number.parse());
+    number.and_then(Result::ok).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub enum RuleKind {
     Unreadable,
     /// Too few nodes.
     NodesBelow,
-    /// Nodes have had different releases, or other schedules, for long.
+    /// Nodes have had different versions of a job, other schedules of it, or another version of the protocol, for long.
     Drift,
     /// A channel takes no messages any more.
     Channel,

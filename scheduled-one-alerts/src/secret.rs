@@ -1,5 +1,6 @@
 //! Secrets of channels: tokens, and addresses that hold one.
 
+use std::env::VarError;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -54,10 +55,10 @@ impl Secret {
     pub(crate) async fn read(&self, what: &'static str) -> Result<String, SecretError> {
         let text = match &self.0 {
             Source::Text(text) => text.clone(),
-            Source::Environment(name) => std::env::var(name).map_err(|error| {
-                let why = format!("cannot be read: {error}; set the variable {name}");
-                self.error(what, why)
-            })?,
+            Source::Environment(name) => {
+                let text = std::env::var(name);
+                text.map_err(|error| self.error(what, why_unset(name, &error)))?
+            }
             Source::File(path) => {
                 let path = path.clone();
                 let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
@@ -114,6 +115,16 @@ impl Secret {
     }
 }
 
+/// Why a variable gives no secret. The text of the error itself would show what is in it.
+fn why_unset(name: &str, error: &VarError) -> String {
+    match error {
+        VarError::NotPresent => format!("is not there; set the variable {name}"),
+        VarError::NotUnicode(_) => {
+            format!("is no text; set the variable {name} to one in UTF-8")
+        }
+    }
+}
+
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -165,7 +176,19 @@ pub(crate) fn secrets_of(uri: &Uri) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
+
+    #[test]
+    fn a_variable_that_is_no_text_is_not_shown() {
+        let value = std::ffi::OsString::from_vec(b"hunter2\xe9".to_vec());
+        let why = why_unset("SLACK_WEBHOOK", &VarError::NotUnicode(value));
+        let expected = "is no text; set the variable SLACK_WEBHOOK to one in UTF-8";
+        assert_eq!(why, expected);
+        let why = why_unset("SLACK_WEBHOOK", &VarError::NotPresent);
+        assert_eq!(why, "is not there; set the variable SLACK_WEBHOOK");
+    }
 
     #[tokio::test]
     async fn what_is_read_has_a_digest_wherever_it_comes_from() {

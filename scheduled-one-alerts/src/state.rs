@@ -10,6 +10,10 @@ use crate::outbox::Outbox;
 use crate::rule_kind::RuleKind;
 use crate::shown::Shown;
 
+/// How a namespace comes to a new state.
+const ANEW: &str = "to begin anew, stop all nodes that evaluate alerts, run `scheduled-one forget '$alerts'`, and start \
+                    them again";
+
 /// The version of the form.
 const VERSION: u32 = 1;
 
@@ -30,7 +34,8 @@ pub struct AlertState {
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) engine: EngineState,
     pub(crate) outbox: Outbox,
-    /// Jobs that were read once and that nobody knows of now, with the number of evaluations since.
+    /// Jobs that were read once and that nobody knows of now, and shards that no living node has, with the number of
+    /// evaluations since.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub(crate) absent: BTreeMap<String, u32>,
     /// For readers, which know nothing of the rest; made when the state is written.
@@ -43,12 +48,12 @@ pub struct AlertState {
 #[non_exhaustive]
 pub enum StateError {
     /// It is none.
-    #[error("the state of the alerts cannot be read: {0}; remove it to begin anew")]
+    #[error("the state of the alerts cannot be read: {0}; {ANEW}")]
     Malformed(#[from] serde_json::Error),
     /// A newer release wrote it.
     #[error(
         "the state of the alerts has version {0}, and this release knows {VERSION}: evaluate alerts with the newest \
-         release, or remove the state to begin anew"
+         release; or, {ANEW}"
     )]
     Version(u32),
 }

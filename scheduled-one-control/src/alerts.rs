@@ -138,7 +138,10 @@ impl Control {
         let stored: Stored =
             serde_json::from_str(&found.text).map_err(|error| Error::Argument {
                 argument: "alerts",
-                message: format!("what is stored of the alerts cannot be read: {error}"),
+                message: format!(
+                    "what is stored of the alerts cannot be read: {error}; if it was edited, stop all nodes that \
+                     evaluate alerts, `forget` the job `{EVALUATES}`, and start them again"
+                ),
             })?;
         let mut shown = stored.shown;
         shown.revision = stored.revision;

@@ -26,6 +26,8 @@ pub struct JobSummary {
     /// How many living nodes say that they have it. A job that none has is listed if a node ever described it, or if
     /// there is a directive for it. 0 does not mean that it is missing: see [`is_missing`](Self::is_missing).
     pub nodes: usize,
+    /// The most shards that one of these nodes has of it; `None` if no living node has it.
+    pub shards: Option<u32>,
     /// The identities of the schedules that these nodes have: more than one if nodes of two releases live, or have
     /// different zone data.
     pub schedules: BTreeSet<ScheduleId>,
@@ -151,9 +153,11 @@ impl Control {
             for node in self.nodes(store).await? {
                 for (job, schedule) in node.jobs {
                     let version = node.releases.of_job(&job).map(str::to_owned);
+                    let shards = node.shards.get(&job).copied().unwrap_or(1);
                     let summary = here.entry(job).or_default();
                     summary.versions.extend(version);
                     summary.nodes += 1;
+                    summary.shards = summary.shards.max(Some(shards));
                     summary.schedules.extend(schedule);
                 }
             }

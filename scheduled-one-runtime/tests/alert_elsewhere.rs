@@ -7,7 +7,7 @@ mod test_store;
 use std::time::Duration;
 
 use scheduled_one_runtime::alerts::Source;
-use scheduled_one_runtime::{Calendar, Job, Scheduler};
+use scheduled_one_runtime::{Calendar, Job, Scheduler, Scope};
 use scheduled_one_testkit::TokioClock;
 use test_store::TestStore;
 
@@ -114,4 +114,90 @@ async fn ticks_of_a_schedule_in_place_of_that_in_the_code_are_audited_from_then_
     assert_eq!(world.unaccounted("j").await, Some(0));
     world.store.lose_lines_of((since_ms / 90_000 + 5) * 90_000);
     world.until("j", Some(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_each_job_the_facts_have_the_most_shards_of_a_living_node() {
+    let (world, others) = World::new([every_minute("j").shards(4)]).await;
+    let shards = async |job: &str| {
+        let jobs = world.evaluates.facts().await.unwrap().jobs;
+        jobs.expect("the list can be read").remove(job).flatten()
+    };
+    let until = async |wanted: Option<u32>| {
+        for _ in 0..100 {
+            if shards("j").await == wanted {
+                return;
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        panic!("not within minutes: {wanted:?}");
+    };
+    until(Some(4)).await;
+    assert_eq!(shards("own").await, Some(1));
+    let builder = Scheduler::builder("memory://").clock(world.clock);
+    let next = builder.store(world.store.clone()).node_name("next");
+    let next = next.job(every_minute("j").shards(2)).start().await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(shards("j").await, Some(4), "one of the old release lives");
+    others.shutdown(SECOND).await;
+    drop(others);
+    until(Some(2)).await;
+    next.shutdown(SECOND).await;
+    drop(next);
+    until(None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_versions_of_a_job_are_a_drift_until_one_is_left() {
+    let (world, _others) = World::new([every_minute("other")]).await;
+    let node = async |name: &str, version: &str| {
+        let builder = Scheduler::builder("memory://").clock(world.clock);
+        let builder = builder.store(world.store.clone()).node_name(name);
+        let builder = builder.version(version).job(every_minute("j"));
+        builder.start().await.unwrap()
+    };
+    let until = async |wanted: Option<&str>| {
+        for _ in 0..100 {
+            let facts = world.evaluates.facts().await.unwrap();
+            if facts.drift.as_deref() == wanted {
+                return;
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        panic!("not within minutes: {wanted:?}");
+    };
+    let old = node("old", "1.4.0").await;
+    let _same = node("same", "1.5.0").await;
+    until(Some(
+        "living nodes have different versions (1.4.0, 1.5.0) of j",
+    ))
+    .await;
+    old.shutdown(SECOND).await;
+    drop(old);
+    until(None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_identities_of_living_nodes_are_those_of_lines() {
+    let (world, others) = World::new([every_minute("j").scope(Scope::EveryNode)]).await;
+    let until = async |count: usize| {
+        for _ in 0..100 {
+            let facts = world.evaluates.facts().await.unwrap();
+            let identities = facts.identities.expect("the list can be read");
+            assert_eq!(facts.nodes, Some(identities.len() as u32));
+            if identities.len() == count {
+                return identities;
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        panic!("not within minutes: {count} nodes");
+    };
+    let both = until(2).await;
+    tokio::time::sleep(2 * MINUTE).await;
+    let line = others.ledger("j", 1).await.unwrap().remove(0);
+    let ran_on = line.identity.expect("each node runs it by itself");
+    assert!(both.contains(&ran_on), "{ran_on} of {both:?}");
+    others.shutdown(SECOND).await;
+    drop(others);
+    assert!(!until(1).await.contains(&ran_on));
 }

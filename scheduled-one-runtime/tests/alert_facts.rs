@@ -126,6 +126,29 @@ async fn ticks_whose_lines_are_gone_are_unaccounted_for_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ticks_of_a_schedule_that_stands_aside_are_not_missing() {
+    let world = World::new();
+    let old = world.node("old", quick()).await;
+    tokio::time::sleep(5 * MINUTE).await;
+    let others = Job::every("j", 90 * SECOND, async || {}).start_deadline(MINUTE);
+    let new = world.node("new", others).await;
+    for _ in 0..90 {
+        tokio::time::sleep(20 * SECOND).await;
+        let seen = of_job(&old).await;
+        assert_eq!(seen.unaccounted.unwrap_or(0), 0, "{seen:?}");
+    }
+    assert_eq!(of_job(&old).await.unaccounted, None);
+    assert_eq!(of_job(&new).await.unaccounted, Some(0));
+    // The old release decides again when the new one is gone: its ticks from then on are those of the job.
+    new.shutdown(SECOND).await;
+    drop(new);
+    until("it is audited again", &old, |facts| {
+        facts.units[0].unaccounted == Some(0)
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn nodes_are_counted_and_those_with_another_schedule_are_a_drift() {
     let world = World::new();
     let first = world.node("a", quick()).await;

@@ -195,11 +195,8 @@ async fn what_cannot_be_used_is_an_error_at_start() {
     assert!(started.err().unwrap().to_string().contains("`runbook`"));
 }
 
-#[tokio::test]
-async fn a_run_that_was_followed_does_not_overwrite_the_state() {
-    let world = World::new();
-    let scheduler = world.node("only").await;
-    world.sent(1).await;
+/// Reads the state, or writes it, as a node would.
+async fn checkpoint(world: &World, write: Option<Checkpoint>) -> Checkpointed {
     let caller = Caller {
         node: "old".to_owned(),
         name: "old".to_owned(),
@@ -209,23 +206,85 @@ async fn a_run_that_was_followed_does_not_overwrite_the_state() {
         buckets: 1,
     };
     let unit = UnitName::new("$alerts", 0);
-    let read = CheckpointRequest::read(unit.clone());
-    let found = world.store.checkpoint(&caller, &read).await.unwrap().body;
-    let Checkpointed::Found(Some(stored)) = found else {
-        panic!("{found:?}");
-    };
+    let request = CheckpointRequest { unit, write };
+    world
+        .store
+        .checkpoint(&caller, &request)
+        .await
+        .unwrap()
+        .body
+}
+
+async fn write(world: &World, state: Checkpoint) -> Checkpointed {
+    checkpoint(world, Some(state)).await
+}
+
+async fn stored(world: &World) -> Checkpoint {
+    match checkpoint(world, None).await {
+        Checkpointed::Found(Some(stored)) => stored,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_was_followed_does_not_overwrite_the_state() {
+    let world = World::new();
+    let scheduler = world.node("only").await;
+    world.sent(1).await;
+    let stored = stored(&world).await;
     assert!(stored.text.contains("\"revision\""), "{}", stored.text);
     let old = Checkpoint {
         token: scheduled_one_protocol::FencingToken(stored.token.get() - 1),
         text: "old".to_owned(),
     };
-    let write = CheckpointRequest {
-        unit,
-        write: Some(old),
-    };
-    let written = world.store.checkpoint(&caller, &write).await.unwrap().body;
-    assert_eq!(written, Checkpointed::Superseded);
+    assert_eq!(write(&world, old).await, Checkpointed::Superseded);
     drop(scheduler);
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_read_says_how_to_begin_anew_and_so_it_does() {
+    let world = World::new();
+    let scheduler = world.node("first").await;
+    world.sent(1).await;
+    let edited = Checkpoint {
+        text: "edited".to_owned(),
+        ..stored(&world).await
+    };
+    assert_eq!(write(&world, edited).await, Checkpointed::Written);
+    let error = async || {
+        let lines = scheduler.ledger("$alerts", 1).await.unwrap();
+        lines[0].error.clone()
+    };
+    wait_until_async("an evaluation fails", BOUND, async || {
+        world.clock.advance(Duration::from_secs(1));
+        !error().await.is_empty()
+    })
+    .await;
+    let said = error().await;
+    let control = scheduler.control().unwrap();
+    let shown = control.alerts().await.unwrap_err().to_string();
+    for (text, way) in [
+        (said, "scheduled-one forget '$alerts'"),
+        (shown, "`$alerts`"),
+    ] {
+        assert!(
+            text.contains("stop all nodes that evaluate alerts"),
+            "{text}"
+        );
+        assert!(text.contains(way), "{text}");
+    }
+    scheduler.shutdown(Duration::from_secs(5)).await;
+    drop(scheduler);
+    wait_until_async("it can be forgotten", BOUND, async || {
+        world.clock.advance(Duration::from_secs(1));
+        control.forget("$alerts").await.is_ok()
+    })
+    .await;
+    let second = world.node("second").await;
+    let sent = world.sent(2).await;
+    assert_eq!(sent[1].0, "second", "it still fires");
+    assert_eq!(sent[1].1.title(), "[firing] a: failed");
+    drop(second);
 }
 
 /// A job of another release of the same program, or of another program.

@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 use super::endpoint::Endpoint;
 use super::reply::Receiver;
 use super::{Channel, DeliveryError};
-use crate::alert::{Alert, Severity, Subject, instant};
+use crate::alert::{Alert, Severity, Status, Subject, instant};
 use crate::http::Http;
 use crate::secret::{Secret, SecretError};
 
 /// How long after the next message is due Alertmanager takes an alert for over, if none comes.
 const LEEWAY_MS: i64 = 15 * 60 * 1000;
+
+/// How long after an attempt an alert ends that was over before it was said: Alertmanager notifies nobody of one that
+/// has ended when it arrives, and waits for others of its group before.
+const SHOWN_MS: i64 = 5 * 60 * 1000;
 
 /// How many alerts one message becomes.
 const MAX_ALERTS: usize = 1_000;
@@ -21,6 +25,9 @@ const TOKEN: &str = "the token for Alertmanager";
 
 /// An Alertmanager: each subject of a message is an alert there, with the labels `alertname` (`ScheduledOneFailed`),
 /// `namespace`, `job`, `rule` and `severity`. It groups, silences and routes them by its own configuration.
+///
+/// What was over before it was said ends there five minutes after it is sent: Alertmanager notifies nobody of what has
+/// ended when it arrives.
 ///
 /// ```
 /// use scheduled_one_alerts::Alertmanager;
@@ -76,7 +83,7 @@ impl Alertmanager {
             headers.push(("authorization", format!("Bearer {token}")));
         }
         let subjects = alert.subjects.iter().take(MAX_ALERTS);
-        let alerts: Vec<Value> = subjects.map(|subject| of(alert, subject)).collect();
+        let alerts: Vec<Value> = subjects.map(|subject| of(alert, subject, now_ms)).collect();
         let body = Value::from(alerts).to_string().into_bytes();
         let reply = self.endpoint.post(&uri, headers, body).await?;
         let receiver = Receiver {
@@ -127,13 +134,17 @@ fn endpoint(base: &Uri) -> Result<Uri, DeliveryError> {
     Uri::from_parts(parts).map_err(|error| DeliveryError::Refused(error.to_string()))
 }
 
-fn of(alert: &Alert, subject: &Subject) -> Value {
+fn of(alert: &Alert, subject: &Subject, now_ms: i64) -> Value {
     let severity = match alert.severity {
         Severity::Warning => "warning",
         Severity::Error => "critical",
     };
     let until_ms = alert.again_ms.map(|again_ms| again_ms + LEEWAY_MS);
-    let ends_ms = subject.resolved_ms.or(until_ms).unwrap_or(alert.at_ms);
+    let is_news = alert.is_only || alert.status == Status::Firing;
+    let ends_ms = match subject.resolved_ms {
+        Some(over_ms) if is_news => over_ms.max(now_ms + SHOWN_MS),
+        over_ms => over_ms.or(until_ms).unwrap_or(alert.at_ms),
+    };
     let mut annotations = json!({"summary": alert.title(), "description": subject.text});
     if let Some(runbook) = &subject.runbook {
         annotations["runbook_url"] = Value::from(runbook.as_str());

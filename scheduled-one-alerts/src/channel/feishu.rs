@@ -20,6 +20,10 @@ const RATE: Rate = Rate {
 /// "Frequency limited".
 const TOO_FAST: [i64; 2] = [11_232, 9_499];
 
+/// The longest lines, in bytes of JSON. Feishu takes bodies of at most 20 kB; the title, the form and the signature
+/// have the rest.
+const MAX_LINES: usize = 18_000;
+
 const KEY: &str = "the secret of the Feishu robot";
 
 /// A custom robot of a group in Feishu or Lark. The address is a secret; with a secret of the robot, messages are
@@ -111,14 +115,21 @@ impl Channel for Feishu {
     }
 }
 
-/// A "post": lines of plain text and links, in which nothing is markup.
+/// A "post": lines of plain text and links, in which nothing is markup, as many as Feishu takes.
 fn body(alert: &Alert) -> Value {
-    let lines = alert.lines().into_iter();
-    let mut content: Vec<Value> = lines
-        .map(|line| json!([{"tag": "text", "text": line}]))
-        .collect();
+    let text = |line: String| json!([{"tag": "text", "text": line}]);
+    let lines = alert.lines().into_iter().map(text);
     let links = alert.links().into_iter();
-    content.extend(links.map(|(word, link)| json!([{"tag": "a", "text": word, "href": link}])));
+    let links = links.map(|(word, link)| json!([{"tag": "a", "text": word, "href": link}]));
+    let (mut content, mut bytes) = (Vec::new(), 0);
+    for line in lines.chain(links) {
+        bytes += line.to_string().len() + 1;
+        if bytes > MAX_LINES {
+            content.push(text("…".to_owned()));
+            break;
+        }
+        content.push(line);
+    }
     let post = json!({"title": alert.title(), "content": content});
     json!({"msg_type": "post", "content": {"post": {"zh_cn": post}}})
 }
@@ -131,6 +142,29 @@ fn sign(timestamp: &str, secret: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::MAX_LISTED;
+
+    #[test]
+    fn long_errors_of_many_jobs_are_cut_to_what_feishu_takes() {
+        let mut alert = Alert::test("shop", 0);
+        let one = alert.subjects.remove(0);
+        for number in 0..MAX_LISTED {
+            let mut subject = one.clone();
+            subject.name = format!("job-{number}");
+            subject.text = "磁盘已满".repeat(150);
+            alert.subjects.push(subject);
+        }
+        let whole = body(&alert);
+        let bytes = whole.to_string().len();
+        assert!((15_000..19_000).contains(&bytes), "{bytes}");
+        let lines = &whole["content"]["post"]["zh_cn"]["content"];
+        let lines = lines.as_array().expect("lines");
+        assert_eq!(
+            lines[0][0]["text"].as_str().map(|it| &it[..7]),
+            Some("job-0: ")
+        );
+        assert_eq!(lines.last().map(|it| &it[0]["text"]), Some(&json!("…")));
+    }
 
     /// `printf '' | openssl dgst -sha256 -mac HMAC -macopt hexkey:$(printf '1767225600\nabc123' | xxd -p) -binary |
     /// base64`

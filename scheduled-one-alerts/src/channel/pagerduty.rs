@@ -19,7 +19,8 @@ const MAX_SUMMARY: usize = 1024;
 const KEY: &str = "the routing key of PagerDuty";
 
 /// An integration "Events API v2" of PagerDuty. One incident here is one there: its key is
-/// [`incident`](Alert::incident), and the resolved message resolves it.
+/// [`incident`](Alert::incident), and the resolved message resolves it. What was over before it was said is triggered
+/// first: PagerDuty has no incident otherwise.
 ///
 /// ```
 /// use scheduled_one_alerts::{PagerDuty, Secret};
@@ -66,14 +67,17 @@ impl PagerDuty {
     async fn attempt(&self, alert: &Alert, now_ms: i64) -> Result<(), DeliveryError> {
         let uri = self.endpoint.uri().await?;
         let key = self.key.read(KEY).await?;
-        let body = body(alert, &key).to_string().into_bytes();
-        let reply = self.endpoint.post(&uri, Vec::new(), body).await?;
-        let receiver = Receiver {
-            uri: &uri,
-            secrets: &[&key],
-            now_ms,
-        };
-        receiver.judge(reply).map(drop)
+        for action in actions(alert) {
+            let body = body(alert, action, &key).to_string().into_bytes();
+            let reply = self.endpoint.post(&uri, Vec::new(), body).await?;
+            let receiver = Receiver {
+                uri: &uri,
+                secrets: &[&key],
+                now_ms,
+            };
+            receiver.judge(reply)?;
+        }
+        Ok(())
     }
 }
 
@@ -108,15 +112,19 @@ impl Channel for PagerDuty {
     }
 }
 
-fn body(alert: &Alert, key: &str) -> Value {
+fn actions(alert: &Alert) -> &'static [&'static str] {
+    match alert.status {
+        Status::Firing => &["trigger"],
+        Status::Resolved if alert.is_only => &["trigger", "resolve"],
+        Status::Resolved => &["resolve"],
+    }
+}
+
+fn body(alert: &Alert, action: &str, key: &str) -> Value {
     let summary: String = alert.title().chars().take(MAX_SUMMARY).collect();
     let severity = match alert.severity {
         Severity::Warning => "warning",
         Severity::Error => "error",
-    };
-    let action = match alert.status {
-        Status::Firing => "trigger",
-        Status::Resolved => "resolve",
     };
     let links = alert.links().into_iter();
     let links: Vec<Value> = links

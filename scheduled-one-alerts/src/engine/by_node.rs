@@ -1,6 +1,6 @@
 //! Failures in a row of a job that each node runs by itself: a node that is well does not hide one that always fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_protocol::LedgerRecord;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,9 @@ const MAX_NODES: usize = 32;
 /// A node counts as gone, or as well, when the others have written so many lines for each of its failures and it none.
 const MAX_SILENCE: u32 = 50;
 
+/// A node that failed so shortly before may have started after the living ones were listed.
+const NEW_MS: i64 = 60_000;
+
 /// The failing nodes of a job, by identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ByNode(BTreeMap<String, Failing>);
@@ -19,6 +22,8 @@ pub(super) struct ByNode(BTreeMap<String, Failing>);
 struct Failing {
     failures: u32,
     since_ms: i64,
+    #[serde(default)]
+    last_ms: i64,
     /// Lines of other nodes since its last one.
     silence: u32,
 }
@@ -29,7 +34,8 @@ impl ByNode {
     }
 
     pub(super) fn instants(&mut self) -> impl Iterator<Item = &mut i64> {
-        self.0.values_mut().map(|failing| &mut failing.since_ms)
+        let failing = self.0.values_mut();
+        failing.flat_map(|it| [&mut it.since_ms, &mut it.last_ms])
     }
 
     /// Counts a failure. Returns how many in a row these are, and since when.
@@ -38,9 +44,11 @@ impl ByNode {
         let failing = self.0.entry(node.to_owned()).or_insert(Failing {
             failures: 0,
             since_ms: line.ended_at_ms,
+            last_ms: line.ended_at_ms,
             silence: 0,
         });
         failing.failures = failing.failures.saturating_add(1);
+        failing.last_ms = line.ended_at_ms;
         failing.silence = 0;
         let found = (failing.failures, failing.since_ms);
         while self.0.len() > MAX_NODES {
@@ -51,6 +59,14 @@ impl ByNode {
             self.0.remove(&silent);
         }
         found
+    }
+
+    /// Forgets the nodes that were not among the living ones: they do not fail again.
+    pub(super) fn keep(&mut self, living: &BTreeSet<String>, at_ms: i64) {
+        let may_live = |node: &String, it: &Failing| {
+            living.contains(node) || at_ms.saturating_sub(it.last_ms) < NEW_MS
+        };
+        self.0.retain(|node, it| may_live(node, it));
     }
 
     /// The node has had success. Returns the most failures in a row of another one.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Condition, Step, conditions, key};
-use crate::facts::{Facts, UnitFacts};
+use crate::facts::{Facts, Listed};
 use crate::rule_kind::RuleKind;
 
 fn rule_and_subject(key: &str) -> Option<(RuleKind, &str)> {
@@ -44,10 +44,8 @@ impl Step<'_> {
                 self.fire(rule, subject, since_ms, condition.text);
             }
         }
-        let units = facts.units.iter().map(|unit| (&*unit.name, unit));
-        let units: BTreeMap<&str, &UnitFacts> = units.collect();
-        let is_known =
-            |rule, subject: &str| conditions::is_known(rule, facts, units.get(subject).copied());
+        let listed = Listed::of(facts);
+        let is_known = |rule, subject: &str| conditions::is_known(rule, facts, &listed, subject);
         // What could not be looked at lasts as long as it did.
         for (key, began_ms) in std::mem::take(&mut self.state.waiting) {
             if rule_and_subject(&key).is_some_and(|(rule, subject)| !is_known(rule, subject)) {

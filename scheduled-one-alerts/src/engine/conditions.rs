@@ -2,7 +2,7 @@
 
 use crate::alert::instant;
 use crate::engine::{first_line, words};
-use crate::facts::{CLUSTER, Facts, UnitFacts};
+use crate::facts::{CLUSTER, Facts, Listed, UnitFacts};
 use crate::rule::{Decided, Rules};
 use crate::rule_kind::RuleKind;
 
@@ -29,7 +29,7 @@ pub(super) fn of(rules: &Rules, facts: &Facts) -> Vec<Condition> {
     units.chain(of_cluster(rules, facts)).collect()
 }
 
-fn of_unit(rules: &Decided, unit: &UnitFacts, now_ms: i64) -> Vec<Condition> {
+pub(super) fn of_unit(rules: &Decided, unit: &UnitFacts, now_ms: i64) -> Vec<Condition> {
     let zone = unit.zone.as_deref();
     let mut found = Vec::new();
     let mut add = |rule, since_ms, hold_ms, text| {
@@ -108,11 +108,11 @@ fn of_cluster(rules: &Rules, facts: &Facts) -> Vec<Condition> {
 }
 
 /// Whether the facts say that the rule does not hold for a subject, if they do not say that it does.
-pub(super) fn is_known(rule: RuleKind, facts: &Facts, unit: Option<&UnitFacts>) -> bool {
+pub(super) fn is_known(rule: RuleKind, facts: &Facts, listed: &Listed<'_>, subject: &str) -> bool {
+    let unit = listed.unit(subject);
     match rule {
-        RuleKind::Late | RuleKind::RunsLonger | RuleKind::PausedLonger | RuleKind::NoNodeHas => {
-            unit.is_some()
-        }
+        RuleKind::Late | RuleKind::RunsLonger | RuleKind::NoNodeHas => unit.is_some(),
+        RuleKind::PausedLonger => listed.of_job(subject).is_some(),
         RuleKind::Unaccounted => unit.is_some_and(|unit| unit.unaccounted.is_some()),
         RuleKind::NodesBelow => facts.nodes.is_some(),
         RuleKind::Drift | RuleKind::Unreadable | RuleKind::StoreLost => !facts.is_partial,

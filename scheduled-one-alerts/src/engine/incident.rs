@@ -67,6 +67,8 @@ enum Said {
     First,
     Again,
     Resolved,
+    /// It is over, and nothing was said of it before.
+    Only,
 }
 
 impl Incident {
@@ -118,11 +120,11 @@ impl Incident {
         let (status, transition) = match said {
             Said::First => (Status::Firing, "f".to_owned()),
             Said::Again => (Status::Firing, format!("r{}", self.repeats)),
-            Said::Resolved => (Status::Resolved, "x".to_owned()),
+            Said::Resolved | Said::Only => (Status::Resolved, "x".to_owned()),
         };
         let shown = self.members.iter().filter(|(_, it)| match said {
             Said::Again => it.resolved_ms.is_none(),
-            Said::First | Said::Resolved => true,
+            Said::First | Said::Resolved | Said::Only => true,
         });
         let shown: Vec<_> = shown.collect();
         let since_ms = shown.iter().map(|(_, it)| it.since_ms).min();
@@ -147,10 +149,11 @@ impl Incident {
             rule: self.rule,
             severity: self.rule.severity(),
             status,
+            is_only: matches!(said, Said::Only),
             repeat: self.repeats,
             since_ms: since_ms.unwrap_or(self.opened_ms),
             at_ms: match said {
-                Said::Resolved => over_ms.unwrap_or(now_ms),
+                Said::Resolved | Said::Only => over_ms.unwrap_or(now_ms),
                 Said::First | Said::Again => now_ms,
             },
             again_ms: match status {
@@ -223,7 +226,8 @@ impl Step<'_> {
             incident.repeats += 1;
         }
         let said = match (incident.is_over(), incident.sent_ms) {
-            (true, _) => Said::Resolved,
+            (true, None) => Said::Only,
+            (true, Some(_)) => Said::Resolved,
             (false, None) => Said::First,
             (false, Some(_)) => Said::Again,
         };
@@ -232,7 +236,7 @@ impl Step<'_> {
             self.alerts.push(incident.message(self.rules, &said, at_ms));
         }
         match said {
-            Said::Resolved => drop(self.state.incidents.remove(&number)),
+            Said::Resolved | Said::Only => drop(self.state.incidents.remove(&number)),
             Said::First | Said::Again => self.time_incident(number),
         }
     }

@@ -26,12 +26,16 @@ impl Step<'_> {
         let rules = self.rules.of(subject);
         // The line may be from a clock that was ahead.
         let at_ms = line.ended_at_ms.min(self.state.clock_ms);
+        let living = self.living;
         let unit = self.unit(subject);
         unit.failures = 0;
         unit.failing_since_ms = None;
         unit.missed = 0;
         unit.oks = unit.oks.saturating_add(1);
         unit.last_ok_ms = unit.last_ok_ms.max(Some(at_ms));
+        if let Some(living) = living {
+            unit.by_node.keep(living, at_ms);
+        }
         let failures = line
             .identity
             .as_deref()

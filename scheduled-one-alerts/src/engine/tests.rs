@@ -10,7 +10,7 @@ use std::time::Duration;
 use scheduled_one_protocol::{Outcome, TickMs, UnitName};
 
 use super::*;
-use crate::facts::{CLUSTER, Outage, UnitFacts};
+use crate::facts::{CLUSTER, Facts, Outage, UnitFacts};
 use scheduled_one_schedule::alert::JobRules;
 
 const MINUTE: i64 = 60_000;

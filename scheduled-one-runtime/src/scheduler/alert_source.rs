@@ -1,5 +1,6 @@
 //! What alerts are made of: all ledgers, what stores have of jobs, the nodes, and what this node saw of stores.
 
+mod drift;
 mod elsewhere;
 mod gaps;
 mod own;

@@ -162,6 +162,40 @@ fn a_node_that_always_fails_is_not_hidden_by_one_that_is_well() {
 }
 
 #[test]
+fn a_node_that_lives_no_more_does_not_keep_an_alert_going() {
+    let day = 24 * HOUR;
+    let mut watch = Watch::new(rules(JobRules::new()));
+    let turn = |watch: &mut Watch, now_ms, living: [&str; 2], outcome| {
+        let lines = living.map(|node| LedgerRecord {
+            identity: Some(node.to_owned()),
+            ..line("each", now_ms, outcome)
+        });
+        let facts = Facts {
+            identities: Some(living.map(str::to_owned).into()),
+            ..at(now_ms + MINUTE)
+        };
+        watch.step(&lines, facts)
+    };
+    let said = turn(&mut watch, day, ["a", "b"], Outcome::Failed);
+    assert_eq!(said, ["[firing] each: failed"]);
+    // The release that mends it: both nodes are others, and well.
+    let said = turn(&mut watch, 2 * day, ["c", "d"], Outcome::Ok);
+    assert_eq!(said, ["[resolved] each: failed, lasted 1 d"]);
+    // A node that has started a moment ago may not be listed yet.
+    let of_new = LedgerRecord {
+        identity: Some("e".to_owned()),
+        ..line("each", 3 * day - 1, Outcome::Failed)
+    };
+    let facts = Facts {
+        identities: Some(["c".to_owned()].into()),
+        ..at(3 * day)
+    };
+    watch.step(&[of_new], facts);
+    let said = turn(&mut watch, 3 * day, ["c", "d"], Outcome::Ok);
+    assert_eq!(said, ["[firing] each: failed"]);
+}
+
+#[test]
 fn failures_of_two_nodes_are_not_in_a_row() {
     let mut watch = Watch::new(rules(JobRules::new().failed(3)));
     let nodes = ["a", "b", "c", "d"].into_iter().enumerate();

@@ -1,7 +1,7 @@
 //! The facts that this node has not by itself: the nodes, how they differ, jobs that no node has, and jobs of other
 //! nodes, as the catalog and the stores have them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_alerts::{Facts, UnitFacts, Unreadable};
 use scheduled_one_control::{CatalogedJob, Error, JobGlance, JobSummary};
@@ -9,12 +9,10 @@ use scheduled_one_protocol::{BoxFuture, UnitName};
 use scheduled_one_schedule::alert::JobRules;
 use scheduled_one_schedule::parse_duration;
 
+use super::drift::drift;
 use super::own::{mark, running_since};
 use super::{AlertSource, Away};
 use crate::join_all::join_all;
-
-/// How many jobs a text about differences names.
-const MAX_NAMED: usize = 5;
 
 /// All jobs of a bucket, and those that this node does not have.
 type JobsOfBucket = (Vec<JobSummary>, Vec<Other>);
@@ -42,18 +40,33 @@ impl AlertSource {
                 Err(error) => drop(away.insert(*bucket, error.to_string())),
             }
         }
-        facts.drift = drift(&jobs);
+        let nodes = match away.is_empty() {
+            true => self.control.living_nodes().await.ok(),
+            false => None,
+        };
+        facts.drift = drift(&jobs, nodes.as_deref().unwrap_or_default());
         if away.is_empty() {
-            let own = self.jobs.iter().map(|job| job.name.to_string());
-            facts.jobs = Some(jobs.into_iter().map(|job| job.job).chain(own).collect());
+            facts.jobs = Some(self.with_own(jobs));
         }
-        if away.is_empty()
-            && let Ok(nodes) = self.control.living_nodes().await
-        {
-            let identities: BTreeSet<&str> = nodes.iter().map(|node| &*node.identity).collect();
+        if let Some(nodes) = nodes {
+            let nodes = nodes.into_iter();
+            let identities: BTreeSet<String> = nodes.map(|node| node.identity).collect();
             facts.nodes = u32::try_from(identities.len()).ok();
+            facts.identities = Some(identities);
         }
         elsewhere
+    }
+
+    /// All jobs with the most shards that a living node has of each, this node included, also if the store has no
+    /// heartbeat of it.
+    fn with_own(&self, jobs: Vec<JobSummary>) -> BTreeMap<String, Option<u32>> {
+        let jobs = jobs.into_iter().map(|job| (job.job, job.shards));
+        let mut known: BTreeMap<String, Option<u32>> = jobs.collect();
+        for own in &self.jobs {
+            let shards = known.entry(own.name.to_string()).or_default();
+            *shards = Some(own.rules.shards).max(*shards);
+        }
+        known
     }
 
     /// The jobs of a bucket, and what those look like that this node does not have.
@@ -142,25 +155,4 @@ fn units(job: &JobSummary) -> impl Iterator<Item = String> {
 /// Whether the store knows a job that no living node has, and that may have ticks.
 fn is_missing(job: &JobSummary) -> bool {
     job.cataloged.is_some() && job.is_missing()
-}
-
-/// How nodes differ, if they do.
-fn drift(jobs: &[JobSummary]) -> Option<String> {
-    let differ: Vec<&str> = jobs
-        .iter()
-        .filter(|job| job.schedules.len() > 1)
-        .map(|job| &*job.job)
-        .collect();
-    if differ.is_empty() {
-        return None;
-    }
-    let named = differ.iter().take(MAX_NAMED).copied();
-    let named = named.collect::<Vec<_>>().join(", ");
-    let more = match differ.len().saturating_sub(MAX_NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Some(format!(
-        "living nodes have different schedules of {named}{more}"
-    ))
 }

@@ -9,7 +9,7 @@ use scheduled_one_alerts::{Facts, SourceError};
 use scheduled_one_schedule::policy::Scope;
 
 use super::{AlertSource, Away};
-use crate::audit_reads::unit_states;
+use crate::audit_reads::decided_states;
 use crate::compiled_job::CompiledJob;
 use crate::scheduler::audit::pauses;
 use scheduled_one_control::audit::{AuditInput, TickStatus};
@@ -60,7 +60,7 @@ impl AlertSource {
             let is_away = away.contains_key(&self.bucket(job.name()).index());
             let Some(gaps) = (match (is_away, &job) {
                 (true, _) => None,
-                (false, Audited::Own(job)) => self.gaps_of(job, facts).await.ok().map(Some),
+                (false, Audited::Own(job)) => self.gaps_of(job, facts).await.ok(),
                 (false, Audited::Other(job)) => self.gaps_of_other(job).await.ok(),
             }) else {
                 continue;
@@ -101,8 +101,8 @@ impl AlertSource {
         jobs
     }
 
-    /// The same of a job of other nodes; `None` if this node cannot know. A lease that it does not say is taken to be
-    /// as long as those of this node.
+    /// The ticks without an outcome of a job of other nodes, by shard; `None` if this node cannot know. A lease that
+    /// the job does not say is taken to be as long as those of this node.
     async fn gaps_of_other(&self, job: &JobSummary) -> Result<Option<BTreeMap<u32, u64>>, Error> {
         let leases = self.workers.iter().map(|it| it.client.caller.quarantine_ms);
         let lease_ms = leases.max().unwrap_or_default();
@@ -112,14 +112,15 @@ impl AlertSource {
             .await
     }
 
-    /// The ticks of an hour that are decided and have no outcome, by shard.
+    /// The ticks of an hour that are decided and have no outcome, by shard; `None` if another schedule than that of
+    /// this node decides them: a tick of a schedule that stands aside is none of the job.
     async fn gaps_of(
         &self,
         job: &CompiledJob,
         facts: &Facts,
-    ) -> Result<BTreeMap<u32, u64>, SourceError> {
+    ) -> Result<Option<BTreeMap<u32, u64>>, SourceError> {
         let Some(worker) = self.worker(&job.name) else {
-            return Ok(BTreeMap::new());
+            return Ok(Some(BTreeMap::new()));
         };
         let client = &worker.client;
         let lease_ms = job
@@ -139,10 +140,12 @@ impl AlertSource {
                 .next_after(from_ms)
                 .is_none_or(|next_ms| next_ms > to_ms)
         {
-            return Ok(BTreeMap::new());
+            return Ok(Some(BTreeMap::new()));
         }
         // The state first: a run that ends in between is in the ledger by then.
-        let units = unit_states(client, job).await?;
+        let Some(units) = decided_states(client, job).await? else {
+            return Ok(None);
+        };
         let most = client.caller.ledger_limit.min(MAX_LINES);
         let lines = client.ledger(&job.name, most).await?;
         let input = AuditInput {
@@ -159,6 +162,6 @@ impl AlertSource {
         for tick in unknown {
             *gaps.entry(tick.shard).or_default() += 1;
         }
-        Ok(gaps)
+        Ok(Some(gaps))
     }
 }
