@@ -11,8 +11,9 @@ use crate::text::instant;
 use crate::view::Line;
 
 /// Keys of the catalog that are no policies.
-const NO_POLICIES: [&str; 16] = [
+const NO_POLICIES: [&str; 17] = [
     "schedule",
+    "words",
     "identity",
     "cron",
     "every_ms",
@@ -33,6 +34,7 @@ const NO_POLICIES: [&str; 16] = [
 pub(super) struct View {
     job: String,
     schedule: Option<String>,
+    words: Option<String>,
     group: Option<String>,
     description: Option<String>,
     policies: BTreeMap<String, String>,
@@ -192,6 +194,7 @@ impl View {
         View {
             job: job.job.clone(),
             schedule: cataloged.map(|job| job.schedule.clone()),
+            words: cataloged.map(|job| job.words.clone()),
             group: cataloged.and_then(|job| job.group.clone()),
             description: cataloged.and_then(|job| job.description.clone()),
             policies: cataloged.map(policies).unwrap_or_default(),
