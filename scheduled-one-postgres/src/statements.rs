@@ -52,6 +52,10 @@ pub(crate) const UNDO: &str = "ROLLBACK; SELECT pg_advisory_unlock_all(); DISCAR
 pub(crate) const READ_DIRECTIVES: &str =
     "SELECT pg_advisory_xact_lock_shared(1936679525, hashtext($1))";
 
+/// Held by each step that wants entries of the catalog, until its end: they come one after the other. The first lock of
+/// all, so that none of them waits here while it holds up a change of directives.
+pub(crate) const ORDER_ENTRIES: &str = "SELECT pg_advisory_xact_lock(1936679527, hashtext($1))";
+
 /// Held by each step that changes directives, until its end.
 pub(crate) const CHANGE_DIRECTIVES: &str = "SELECT pg_advisory_xact_lock(1936679525, hashtext($1))";
 
@@ -79,7 +83,10 @@ pub(crate) struct Statements {
     pub(crate) save_nodes: String,
     pub(crate) delete_lists: String,
     pub(crate) save_lists: String,
+    /// The whole catalog.
     pub(crate) catalog: String,
+    /// The entries of these jobs.
+    pub(crate) entries: String,
     pub(crate) save_catalog: String,
     /// The checkpoint of a unit.
     pub(crate) checkpoint: String,
@@ -119,7 +126,7 @@ impl Statements {
     pub(crate) fn new(schema: &str, channel: &str) -> Self {
         let table = |name: &str| format!("\"{schema}\".{name}");
         let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
-        let [catalog, save_catalog] = of_catalog(&table("job"));
+        let [catalog, entries, save_catalog] = of_catalog(&table("job"));
         let [checkpoint, save_checkpoint] = of_checkpoints(&table("checkpoint"));
         let [
             nodes,
@@ -160,6 +167,7 @@ impl Statements {
             delete_lists,
             save_lists,
             catalog,
+            entries,
             save_catalog,
             checkpoint,
             save_checkpoint,
@@ -257,12 +265,13 @@ fn of_trail(trail: &str) -> [String; 3] {
     ]
 }
 
-/// The statements on the catalog: load, save.
-fn of_catalog(job: &str) -> [String; 2] {
+/// The statements on the catalog: load all, load some, save.
+fn of_catalog(job: &str) -> [String; 3] {
     let select = format!(
         "SELECT name, {} FROM {job} WHERE bucket = $1",
         names(CATALOG, "")
     );
+    let some = format!("{select} AND name = ANY($2)");
     let save = format!(
         "INSERT INTO {job} AS t (bucket, name, {0}) SELECT $1, v.name, {1} \
          FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name \
@@ -272,7 +281,7 @@ fn of_catalog(job: &str) -> [String; 2] {
         arrays(CATALOG, 2),
         names(CATALOG, "EXCLUDED.")
     );
-    [select, save]
+    [select, some, save]
 }
 
 /// The statements on checkpoints: load one, save.
