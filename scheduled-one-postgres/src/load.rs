@@ -13,8 +13,9 @@ use tokio_postgres::{Client, Error, Row};
 use crate::catalog::catalog_of;
 use crate::changes::Before;
 use crate::classify::{Failure, Stage, failure};
+use crate::locks::{CHANGE_DIRECTIVES, ORDER_ENTRIES, READ_DIRECTIVES};
 use crate::rows::{Column, read};
-use crate::statements::{BEGIN, CHANGE_DIRECTIVES, ORDER_ENTRIES, READ_DIRECTIVES};
+use crate::statements::BEGIN;
 use crate::step::{MetaLock, Step};
 use crate::units::{ONE_BY_ONE, TID};
 
@@ -42,8 +43,8 @@ struct Read {
 }
 
 impl Step<'_> {
-    /// The first half. All locks have one order: that of entries of the catalog, that of directives, the bucket's row,
-    /// the units by name. The clock is read when they are held.
+    /// The first half. All locks have one order: that of entries of the catalog, that of directives, the turn and the
+    /// bucket's row, the units by name. The clock is read when they are held.
     pub(crate) async fn load(&self, client: &Client) -> Result<Loaded, Failure> {
         let failed = |error: Error| failure(&error, Stage::Load);
         let read = self.read_rows(client).await.map_err(failed)?;
@@ -83,6 +84,24 @@ impl Step<'_> {
         Ok(Loaded::Set(Box::new(Before::new(set, tids, flushed))))
     }
 
+    /// The locks that come before the row of the bucket: of the catalog, and of directives.
+    fn first_locks(&self) -> [Option<&'static str>; 2] {
+        let orders_entries = !self.wanted.entries.is_empty() && !self.reads;
+        let directives = match self.wanted.directives {
+            Access::None => None,
+            Access::Reads => Some(READ_DIRECTIVES),
+            Access::Changes => Some(CHANGE_DIRECTIVES),
+        };
+        [orders_entries.then_some(ORDER_ENTRIES), directives]
+    }
+
+    fn begin(&self) -> String {
+        match self.wanted.units.is_empty() {
+            true => BEGIN.to_owned(),
+            false => format!("{BEGIN}; {ONE_BY_ONE}"),
+        }
+    }
+
     /// Begins the transaction, locks, and reads.
     async fn read_rows(&self, client: &Client) -> Result<Read, Error> {
         let texts = self.statements;
@@ -95,11 +114,8 @@ impl Step<'_> {
                 false => Ok(None),
             }
         };
-        let order = match self.wanted.directives {
-            Access::None => None,
-            Access::Reads => Some(READ_DIRECTIVES),
-            Access::Changes => Some(CHANGE_DIRECTIVES),
-        };
+        let begin = self.begin();
+        let [entries, directives] = self.first_locks();
         let units = match self.reads {
             true => &texts.units,
             false => &texts.lock_units,
@@ -107,12 +123,7 @@ impl Step<'_> {
         // A row that was made while this step waited for a lock is in no row that the lock gave: its statement began
         // before. A step that would write the row is repeated by the key; one that decides by it alone looks again.
         let depends = self.wanted.units.iter().any(|unit| !unit.is_whole());
-        let begin = match self.wanted.units.is_empty() {
-            true => BEGIN.to_owned(),
-            false => format!("{BEGIN}; {ONE_BY_ONE}"),
-        };
         // In this order: each is sent when it is polled for the first time.
-        let orders_entries = !self.wanted.entries.is_empty() && !self.reads;
         let (
             begun,
             survey,
@@ -132,8 +143,8 @@ impl Step<'_> {
             client.batch_execute(&begin),
             // Before the first lock: a scan takes long, and nobody has to wait for it.
             query(self.wanted.survey, &texts.survey, &bucket),
-            query(orders_entries, ORDER_ENTRIES, &bucket),
-            query(order.is_some(), order.unwrap_or_default(), &bucket),
+            query(entries.is_some(), entries.unwrap_or_default(), &bucket),
+            query(directives.is_some(), directives.unwrap_or_default(), &bucket),
             query(self.meta == MetaLock::Make, &texts.make_meta, &bucket),
             query(self.meta >= MetaLock::Lock, &texts.lock_meta, &bucket),
             query(!self.wanted.units.is_empty(), units, &with_units),

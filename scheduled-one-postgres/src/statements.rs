@@ -7,7 +7,7 @@ use scheduled_one_protocol::message::KNOWN_REQUESTS;
 use crate::beat::statement;
 use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
-use crate::{forget, ledger, units};
+use crate::{forget, ledger, locks, units};
 
 macro_rules! limits {
     () => {
@@ -46,19 +46,6 @@ pub(crate) const CLEAN: &str = concat!(
 /// message, so that a pooler does not come in between.
 pub(crate) const UNDO: &str = "ROLLBACK; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES";
 
-/// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock,
-/// not one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first
-/// number is that of this program; of two buckets whose names have one hash, each waits for the other.
-pub(crate) const READ_DIRECTIVES: &str =
-    "SELECT pg_advisory_xact_lock_shared(1936679525, hashtext($1))";
-
-/// Held by each step that wants entries of the catalog, until its end: they come one after the other. The first lock of
-/// all, so that none of them waits here while it holds up a change of directives.
-pub(crate) const ORDER_ENTRIES: &str = "SELECT pg_advisory_xact_lock(1936679527, hashtext($1))";
-
-/// Held by each step that changes directives, until its end.
-pub(crate) const CHANGE_DIRECTIVES: &str = "SELECT pg_advisory_xact_lock(1936679525, hashtext($1))";
-
 /// Statements with the schema in them. The first parameter of each is the bucket's tag.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -67,7 +54,7 @@ pub(crate) struct Statements {
     pub(crate) ledger: String,
     /// Makes the row of the bucket.
     pub(crate) make_meta: String,
-    /// Locks the row of the bucket.
+    /// Waits for the turn of the step, and locks the row of the bucket.
     pub(crate) lock_meta: String,
     /// Locks and loads these units, by name.
     pub(crate) lock_units: String,
@@ -149,7 +136,7 @@ impl Statements {
         let of_server = [Identity::Timeline, Identity::Start];
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
-            lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
+            lock_meta: locks::bucket(&meta),
             lock_units: units::lock(&unit),
             nodes,
             job_lists,
