@@ -316,7 +316,7 @@ async fn marks(
     let mut ahead: Vec<String> = sound_records(&rows)
         .iter()
         .filter_map(|(unit, record)| {
-            let ahead_ms = record.marks.decided?.ms() - now_ms;
+            let ahead_ms = record.marks.decided?.ms().saturating_sub(now_ms);
             let is_ahead = ahead_ms > AHEAD_MS;
             is_ahead.then(|| format!("{unit} ({} s ahead)", ahead_ms / 1_000))
         })

@@ -79,6 +79,13 @@ impl Encryption {
                 "this build does not encrypt: give scheduled-one-postgres (or the runtime) its feature `tls`",
             ));
         }
+        // Without a name, too, they prove nothing. libpq wants a file here as well.
+        if mode == Mode::VerifyCa && given.sslrootcert.is_none() {
+            return Err(bad(
+                "sslmode=verify-ca needs sslrootcert=FILE, the authority of the server: those of the system sign for \
+                 everybody, and without the name of the host that proves nothing; or give sslmode=verify-full",
+            ));
+        }
         // Without a file, the authorities of the system are trusted.
         let root_cert = given.sslrootcert.clone().filter(|_| !is_system);
         let client = match (given.sslcert.clone(), given.sslkey.clone()) {
@@ -103,6 +110,29 @@ impl PartialOrd for Mode {
 #[cfg(all(test, feature = "tls"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_verifies_no_name_says_which_authority_to_trust() {
+        let new = |sslmode: &str, sslrootcert: Option<&str>| {
+            Encryption::new(&Parameters {
+                sslmode: Some(sslmode.to_owned()),
+                sslrootcert: sslrootcert.map(str::to_owned),
+                sslcert: None,
+                sslkey: None,
+            })
+        };
+        let text = new("verify-ca", None).unwrap_err().to_string();
+        for part in [
+            "sslmode=verify-ca",
+            "sslrootcert=FILE",
+            "sslmode=verify-full",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let encryption = new("verify-ca", Some("ca.pem")).unwrap();
+        assert_eq!(encryption.mode, Mode::VerifyCa);
+        assert_eq!(new("verify-full", None).unwrap().root_cert, None);
+    }
 
     #[test]
     fn the_authorities_of_the_system_go_with_the_strictest_mode_alone() {

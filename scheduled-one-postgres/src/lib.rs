@@ -42,6 +42,7 @@ mod classify;
 mod commit;
 mod ledger;
 mod load;
+mod locks;
 mod save;
 mod seen;
 mod shared;

@@ -10,10 +10,12 @@ use scheduled_one_protocol::{Access, StoreError, TickMs, UnitName, WorkingSet};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
+use crate::catalog::catalog_of;
 use crate::changes::Before;
 use crate::classify::{Failure, Stage, failure};
+use crate::locks::{CHANGE_DIRECTIVES, ORDER_ENTRIES, READ_DIRECTIVES};
 use crate::rows::{Column, read};
-use crate::statements::{BEGIN, CHANGE_DIRECTIVES, READ_DIRECTIVES};
+use crate::statements::BEGIN;
 use crate::step::{MetaLock, Step};
 use crate::units::{ONE_BY_ONE, TID};
 
@@ -36,12 +38,13 @@ struct Read {
     nodes: Option<Vec<Row>>,
     lists: Option<Vec<Row>>,
     known: HashMap<(UnitName, String), TickMs>,
+    catalog: Vec<Row>,
     frame: Option<Vec<Row>>,
 }
 
 impl Step<'_> {
-    /// The first half. Rows are locked in one order: the bucket's, then the units by name. The clock is read when they
-    /// are.
+    /// The first half. All locks have one order: that of entries of the catalog, that of directives, the turn and the
+    /// bucket's row, the units by name. The clock is read when they are held.
     pub(crate) async fn load(&self, client: &Client) -> Result<Loaded, Failure> {
         let failed = |error: Error| failure(&error, Stage::Load);
         let read = self.read_rows(client).await.map_err(failed)?;
@@ -73,12 +76,30 @@ impl Step<'_> {
             records,
             survey: survey.map(|found| found.survey(frame.now)),
             known_requests: read.known,
+            catalog: catalog_of(&read.catalog).map_err(failed)?,
             ..frame
         };
         self.load_requests(client, &mut set).await?;
-        set.catalog = self.catalog(client).await.map_err(failed)?;
         set.checkpoint = self.checkpoint(client).await?;
         Ok(Loaded::Set(Box::new(Before::new(set, tids, flushed))))
+    }
+
+    /// The locks that come before the row of the bucket: of the catalog, and of directives.
+    fn first_locks(&self) -> [Option<&'static str>; 2] {
+        let orders_entries = !self.wanted.entries.is_empty() && !self.reads;
+        let directives = match self.wanted.directives {
+            Access::None => None,
+            Access::Reads => Some(READ_DIRECTIVES),
+            Access::Changes => Some(CHANGE_DIRECTIVES),
+        };
+        [orders_entries.then_some(ORDER_ENTRIES), directives]
+    }
+
+    fn begin(&self) -> String {
+        match self.wanted.units.is_empty() {
+            true => BEGIN.to_owned(),
+            false => format!("{BEGIN}; {ONE_BY_ONE}"),
+        }
     }
 
     /// Begins the transaction, locks, and reads.
@@ -93,11 +114,8 @@ impl Step<'_> {
                 false => Ok(None),
             }
         };
-        let order = match self.wanted.directives {
-            Access::None => None,
-            Access::Reads => Some(READ_DIRECTIVES),
-            Access::Changes => Some(CHANGE_DIRECTIVES),
-        };
+        let begin = self.begin();
+        let [entries, directives] = self.first_locks();
         let units = match self.reads {
             true => &texts.units,
             false => &texts.lock_units,
@@ -105,17 +123,28 @@ impl Step<'_> {
         // A row that was made while this step waited for a lock is in no row that the lock gave: its statement began
         // before. A step that would write the row is repeated by the key; one that decides by it alone looks again.
         let depends = self.wanted.units.iter().any(|unit| !unit.is_whole());
-        let begin = match self.wanted.units.is_empty() {
-            true => BEGIN.to_owned(),
-            false => format!("{BEGIN}; {ONE_BY_ONE}"),
-        };
         // In this order: each is sent when it is polled for the first time.
-        let (begun, survey, ordered, made, locked, units, names, nodes, lists, known, frame) = tokio::join!(
+        let (
+            begun,
+            survey,
+            entered,
+            ordered,
+            made,
+            locked,
+            units,
+            names,
+            nodes,
+            lists,
+            known,
+            catalog,
+            frame,
+        ) = tokio::join!(
             biased;
             client.batch_execute(&begin),
             // Before the first lock: a scan takes long, and nobody has to wait for it.
             query(self.wanted.survey, &texts.survey, &bucket),
-            query(order.is_some(), order.unwrap_or_default(), &bucket),
+            query(entries.is_some(), entries.unwrap_or_default(), &bucket),
+            query(directives.is_some(), directives.unwrap_or_default(), &bucket),
             query(self.meta == MetaLock::Make, &texts.make_meta, &bucket),
             query(self.meta >= MetaLock::Lock, &texts.lock_meta, &bucket),
             query(!self.wanted.units.is_empty(), units, &with_units),
@@ -123,11 +152,13 @@ impl Step<'_> {
             query(self.wanted.nodes, &texts.nodes, &bucket),
             query(self.wanted.nodes, &texts.job_lists, &bucket),
             self.known_requests(client),
+            self.catalog(client),
             query(true, texts.frame(self.identity), &bucket),
         );
         // The first error in their order is the cause of those behind it.
         begun?;
         let survey = survey?;
+        entered?;
         ordered?;
         made?;
         Ok(Read {
@@ -138,6 +169,7 @@ impl Step<'_> {
             nodes: nodes?,
             lists: lists?,
             known: known?,
+            catalog: catalog?,
             frame: frame?,
         })
     }

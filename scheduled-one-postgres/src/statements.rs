@@ -7,7 +7,7 @@ use scheduled_one_protocol::message::KNOWN_REQUESTS;
 use crate::beat::statement;
 use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
-use crate::{forget, ledger, units};
+use crate::{forget, ledger, locks, units};
 
 macro_rules! limits {
     () => {
@@ -46,15 +46,6 @@ pub(crate) const CLEAN: &str = concat!(
 /// message, so that a pooler does not come in between.
 pub(crate) const UNDO: &str = "ROLLBACK; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES";
 
-/// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock,
-/// not one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first
-/// number is that of this program; of two buckets whose names have one hash, each waits for the other.
-pub(crate) const READ_DIRECTIVES: &str =
-    "SELECT pg_advisory_xact_lock_shared(1936679525, hashtext($1))";
-
-/// Held by each step that changes directives, until its end.
-pub(crate) const CHANGE_DIRECTIVES: &str = "SELECT pg_advisory_xact_lock(1936679525, hashtext($1))";
-
 /// Statements with the schema in them. The first parameter of each is the bucket's tag.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -63,7 +54,7 @@ pub(crate) struct Statements {
     pub(crate) ledger: String,
     /// Makes the row of the bucket.
     pub(crate) make_meta: String,
-    /// Locks the row of the bucket.
+    /// Waits for the turn of the step, and locks the row of the bucket.
     pub(crate) lock_meta: String,
     /// Locks and loads these units, by name.
     pub(crate) lock_units: String,
@@ -79,7 +70,10 @@ pub(crate) struct Statements {
     pub(crate) save_nodes: String,
     pub(crate) delete_lists: String,
     pub(crate) save_lists: String,
+    /// The whole catalog.
     pub(crate) catalog: String,
+    /// The entries of these jobs.
+    pub(crate) entries: String,
     pub(crate) save_catalog: String,
     /// The checkpoint of a unit.
     pub(crate) checkpoint: String,
@@ -119,7 +113,7 @@ impl Statements {
     pub(crate) fn new(schema: &str, channel: &str) -> Self {
         let table = |name: &str| format!("\"{schema}\".{name}");
         let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
-        let [catalog, save_catalog] = of_catalog(&table("job"));
+        let [catalog, entries, save_catalog] = of_catalog(&table("job"));
         let [checkpoint, save_checkpoint] = of_checkpoints(&table("checkpoint"));
         let [
             nodes,
@@ -142,7 +136,7 @@ impl Statements {
         let of_server = [Identity::Timeline, Identity::Start];
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
-            lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
+            lock_meta: locks::bucket(&meta),
             lock_units: units::lock(&unit),
             nodes,
             job_lists,
@@ -160,6 +154,7 @@ impl Statements {
             delete_lists,
             save_lists,
             catalog,
+            entries,
             save_catalog,
             checkpoint,
             save_checkpoint,
@@ -257,12 +252,13 @@ fn of_trail(trail: &str) -> [String; 3] {
     ]
 }
 
-/// The statements on the catalog: load, save.
-fn of_catalog(job: &str) -> [String; 2] {
+/// The statements on the catalog: load all, load some, save.
+fn of_catalog(job: &str) -> [String; 3] {
     let select = format!(
         "SELECT name, {} FROM {job} WHERE bucket = $1",
         names(CATALOG, "")
     );
+    let some = format!("{select} AND name = ANY($2)");
     let save = format!(
         "INSERT INTO {job} AS t (bucket, name, {0}) SELECT $1, v.name, {1} \
          FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name \
@@ -272,7 +268,7 @@ fn of_catalog(job: &str) -> [String; 2] {
         arrays(CATALOG, 2),
         names(CATALOG, "EXCLUDED.")
     );
-    [select, save]
+    [select, some, save]
 }
 
 /// The statements on checkpoints: load one, save.

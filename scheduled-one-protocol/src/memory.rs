@@ -179,8 +179,9 @@ impl BucketState {
             // fails does so before it changes them; after a panic they come back with their next heartbeats.
             set.nodes = std::mem::take(&mut self.nodes);
         }
-        if wanted.catalog {
-            // Lent as well: each node that starts describes its jobs, next to those of all others.
+        let wants_catalog = wanted.catalog || !wanted.entries.is_empty();
+        if wants_catalog {
+            // Lent as well, all of it.
             set.catalog = std::mem::take(&mut self.catalog);
         }
         for (lane, tick) in set.first_ticks(wanted) {
@@ -199,7 +200,7 @@ impl BucketState {
         if wanted.nodes {
             self.nodes = std::mem::take(&mut set.nodes);
         }
-        if wanted.catalog {
+        if wants_catalog {
             self.catalog = std::mem::take(&mut set.catalog);
         }
         decided?;

@@ -30,15 +30,15 @@ pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> +
 /// the rules of the protocol are in [`machine`], and no store writes them again.
 pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
-    /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and the
+    /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and entries of the
     /// catalog if they were wanted, the touched records, the new lines, the new entries of the trail (of which the
     /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint; executes
-    /// statements of a job, if it [can](Self::commits_statements); and removes
-    /// what
-    /// is stored of a [forgotten](WorkingSet::forgotten) job.
+    /// statements of a job, if it [can](Self::commits_statements); and removes what is stored of a
+    /// [forgotten](WorkingSet::forgotten) job.
     ///
-    /// A step that changes directives comes before or after each step that decides by them: see
-    /// [`Access`](crate::Access); its lock is the first of all.
+    /// Steps that want [entries](Wanted::entries) of the catalog come one after the other; their lock is the first of
+    /// all. A step that changes directives comes before or after each step that decides by them: see
+    /// [`Access`](crate::Access); its lock is the next.
     ///
     /// Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
     /// other. A store that locks rows locks them in one order: meta data, units by name, nodes.

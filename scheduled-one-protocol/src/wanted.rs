@@ -30,8 +30,11 @@ pub struct Wanted {
     pub known_requests: BTreeSet<(UnitName, String)>,
     /// What the step has to do with directives.
     pub directives: Access,
-    /// Whether the catalog is needed.
+    /// Whether the whole catalog is needed.
     pub catalog: bool,
+    /// The jobs whose entries of the catalog are needed. Steps with such jobs come one after the other, and before or
+    /// after no others: whoever describes jobs holds up no claim.
+    pub entries: BTreeSet<String>,
     /// The unit whose checkpoint is needed.
     pub checkpoint: Option<UnitName>,
 }
@@ -143,12 +146,15 @@ impl Wanted {
     /// What this request concerns.
     pub fn control(request: &ControlRequest) -> Self {
         let changes = request.change.is_some() || !request.seen.is_empty();
+        let described = request.described.iter().map(|(job, _)| job.clone());
         Wanted {
-            directives: match changes || !request.described.is_empty() {
+            // Who only reads them decides nothing by them.
+            directives: match changes {
                 true => Access::Changes,
-                false => Access::Reads,
+                false => Access::None,
             },
-            catalog: request.wants_catalog || !request.described.is_empty(),
+            catalog: request.wants_catalog,
+            entries: described.collect(),
             ..Wanted::default()
         }
     }
@@ -165,7 +171,7 @@ impl Wanted {
     pub fn forget(request: &ForgetRequest) -> Self {
         Wanted {
             nodes: true,
-            catalog: true,
+            entries: [request.job.clone()].into(),
             directives: Access::Changes,
             ..Wanted::units(&request.units)
         }
@@ -210,5 +216,29 @@ fn slot_of(unit: &UnitName, slot: u32) -> UnitName {
     match slot {
         0 => unit.clone(),
         _ => unit.with_slot(slot),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_describes_jobs_wants_their_entries_and_holds_up_no_claim() {
+        let described = ControlRequest {
+            described: vec![
+                ("b".to_owned(), String::new()),
+                ("a".to_owned(), String::new()),
+            ],
+            ..ControlRequest::default()
+        };
+        let wanted = Wanted::control(&described);
+        assert_eq!(wanted.entries, ["a".to_owned(), "b".to_owned()].into());
+        assert_eq!((wanted.catalog, wanted.directives), (false, Access::None));
+        let with_seen = ControlRequest {
+            seen: vec![("a".to_owned(), Default::default())],
+            ..described
+        };
+        assert_eq!(Wanted::control(&with_seen).directives, Access::Changes);
     }
 }

@@ -21,7 +21,7 @@ use crate::value::TickMs;
 use crate::wanted::{Wanted, has_lane, slots, slots_of};
 
 /// What a request works on: [`Wanted`], loaded. The methods decide; afterwards the store saves [`meta`](Self::meta),
-/// [`nodes`](Self::nodes) and the [`catalog`](Self::catalog) if they were wanted, the
+/// [`nodes`](Self::nodes) and entries of the [`catalog`](Self::catalog) if they were wanted, the
 /// [`touched`](Self::touched) records, the [`lines`](Self::lines), the [`trail`](Self::trail), what became of requests:
 /// [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests), [`new_known`](Self::new_known); and
 /// a [`new_checkpoint`](Self::new_checkpoint). It removes what is stored of the [`forgotten`](Self::forgotten) job.
@@ -38,7 +38,8 @@ pub struct WorkingSet {
     /// The units that a node has to attend to, if they were wanted, and the store finds them in the same step more
     /// cheaply than by [`Records::survey`](crate::Records::survey), which is asked otherwise.
     pub survey: Option<Survey>,
-    /// The catalog, if it was wanted. An entry is removed with what is stored of a [`forgotten`](Self::forgotten) job.
+    /// The catalog, if it was wanted, or the entries that were. One is removed with what is stored of a
+    /// [`forgotten`](Self::forgotten) job.
     pub catalog: Catalog,
     /// The records of the units that were wanted, as far as they are stored.
     pub records: HashMap<UnitName, Record>,

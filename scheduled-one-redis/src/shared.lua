@@ -83,13 +83,13 @@ local function check_nonce(key, non)
   end
 end
 
--- Checks the queue of a unit. Each tick in it was decided: it is not after the high-water mark.
+-- Checks the queue of a unit. Each tick in it was decided: it is not after the high-water mark. Attempts count from 1.
 local function check_wait(key, wait, hwm)
   local at = 1
   while at <= #wait do
     local tick, attempt, reruns, after = string.match(wait, '^(%d+):(%d+):(%d+)()', at)
     local ends = after == #wait + 1 or (after and after < #wait and sub(wait, after, after) == ',')
-    if not ends or tonumber(tick) > hwm or tonumber(attempt) > MAX_COUNT
+    if not ends or tonumber(tick) > hwm or tonumber(attempt) < 1 or tonumber(attempt) > MAX_COUNT
       or tonumber(reruns) > MAX_COUNT then
       return damaged(key, 'wait', sub(wait, at))
     end

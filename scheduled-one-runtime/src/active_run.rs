@@ -32,6 +32,8 @@ pub(crate) struct ActiveRun {
     ended: AtomicBool,
     /// Whether its end is on its way to the store.
     reported: AtomicBool,
+    /// Whether the end and the statements of its job are on their way to the store, in one request.
+    committing: AtomicBool,
 }
 
 impl ActiveRun {
@@ -44,6 +46,7 @@ impl ActiveRun {
             lease,
             ended: AtomicBool::new(false),
             reported: AtomicBool::new(false),
+            committing: AtomicBool::new(false),
         }
     }
 
@@ -112,6 +115,17 @@ impl ActiveRun {
     /// Whether the end of the run is reported.
     pub(crate) fn is_reported(&self) -> bool {
         self.reported.load(Ordering::Acquire)
+    }
+
+    /// Notes that its end is committed, with statements, or that this has come to nothing.
+    pub(crate) fn mark_committing(&self, is_committing: bool) {
+        self.committing.store(is_committing, Ordering::Release);
+    }
+
+    /// Whether its end may be committed although no reply says so yet: then the store renews it no more, and it has
+    /// lost nothing.
+    pub(crate) fn is_committing(&self) -> bool {
+        self.committing.load(Ordering::Acquire)
     }
 
     /// Whether the run needs no further renewal at `now`: it has ended, or nobody polls it any more. A run that may

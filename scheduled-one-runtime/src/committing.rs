@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::active_run::{ActiveRun, RunKind};
+use crate::event;
 use crate::lease::CancelReason;
 use crate::metrics::labels::Op;
 use crate::run::{NewRun, Runner};
@@ -19,8 +20,9 @@ pub(crate) struct CommittedRun {
 }
 
 impl Runner {
-    /// Ends the run in the store with these statements, after its function has returned `Ok`. The lease is renewed
-    /// meanwhile, and the request is repeated until it has a reply: whether it was carried out is known then.
+    /// Ends the run in the store with these statements, after its function has returned `Ok`. The request is repeated
+    /// until it has a reply: whether it was carried out is known then. Renewals go on meanwhile; one that waits for the
+    /// row which the statements lock comes to its end with them, and what it says of a lost lease does not count.
     pub(crate) async fn commit(
         &self,
         new: &NewRun,
@@ -38,16 +40,30 @@ impl Runner {
             .finish(run.id(), placed, run.fired_at_ms(), false);
         // A scheduler that has ended waits for no outcome.
         let goes_on = || !self.reporter.is_closed();
+        run.mark_committing(true);
         match self.client.commit(&finish, statements, goes_on).await {
             Ok(finished) => {
                 let result = match finished.recorded {
                     true => result,
-                    false => RunResult::dropped(CancelReason::LeaseLost),
+                    false => self.lost(run),
                 };
                 (result, Some(CommittedRun { finish, finished }))
             }
-            Err(error) => (RunResult::failed(user_code::cut(&error.to_string())), None),
+            Err(error) => {
+                run.mark_committing(false);
+                (RunResult::failed(user_code::cut(&error.to_string())), None)
+            }
         }
+    }
+
+    /// The store has given the run away before its commit.
+    fn lost(&self, run: &ActiveRun) -> RunResult {
+        // A renewal may have said so before.
+        if run.lease.cancelled() != Some(CancelReason::LeaseLost) {
+            event::lease_lost(run.unit(), run.token());
+            self.metrics.lease_lost();
+        }
+        RunResult::dropped(CancelReason::LeaseLost)
     }
 
     /// Ends a run here that has ended in the store.

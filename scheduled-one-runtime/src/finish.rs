@@ -181,7 +181,7 @@ fn newest_start(finish: &Finish) -> Start {
     let begun = finish.fired_at_ms.is_some();
     Start {
         tick: finish.run.tick,
-        attempt: finish.run.attempt - u32::from(!begun),
+        attempt: finish.run.attempt.saturating_sub(u32::from(!begun)),
     }
 }
 
@@ -341,5 +341,18 @@ mod tests {
         let never = std::future::pending();
         gather(&mut reports, &mut batch, never).await;
         assert_eq!(batch.len(), MAX_BATCH, "a full batch does not wait");
+    }
+
+    #[test]
+    fn an_attempt_that_did_not_begin_is_no_start_whatever_its_number() {
+        for (attempt, fired_at_ms, newest) in
+            [(2, Some(5), 2), (2, None, 1), (1, None, 0), (0, None, 0)]
+        {
+            let OutcomeReport::Run(mut finish) = report(fired_at_ms, 6) else {
+                panic!("a run");
+            };
+            finish.run.attempt = attempt;
+            assert_eq!(newest_start(&finish).attempt, newest, "{attempt}");
+        }
     }
 }

@@ -262,6 +262,13 @@ impl Renewals {
     /// Does what the store replied. The next renewal is arranged here if the reply came in time.
     fn apply(&self, run: Arc<ActiveRun>, renewed: Renewed, sent: Duration, in_time: bool) {
         match renewed {
+            // The reply to the commit says what became of it.
+            Renewed::Lost if run.is_committing() => {
+                if in_time {
+                    self.renew_after(sent, run);
+                }
+                return;
+            }
             Renewed::Lost => {
                 if !run.has_ended() {
                     event::lease_lost(run.unit(), run.token());

@@ -1,6 +1,8 @@
 //! The catalog: a row for each job.
 
-use rusqlite::params_from_iter;
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, params, params_from_iter};
 use scheduled_one_protocol::fields::CATALOG;
 use scheduled_one_protocol::machine::damage::Damage;
 use scheduled_one_protocol::{Catalog, CatalogEntry};
@@ -20,6 +22,30 @@ impl Rows<'_> {
         entries
             .filter_map(|row| row.map(sound).transpose())
             .collect()
+    }
+
+    /// The entries of these jobs.
+    pub(crate) fn entries(&self, jobs: &BTreeSet<String>) -> rusqlite::Result<Catalog> {
+        let mut catalog = Catalog::new();
+        if jobs.is_empty() {
+            return Ok(catalog);
+        }
+        let select = format!(
+            "SELECT {} FROM job WHERE bucket = ?1 AND name = ?2",
+            names(CATALOG)
+        );
+        let mut select = self.connection.prepare(&select)?;
+        for job in jobs {
+            let found = select
+                .query_row(params![self.bucket, job], |row| {
+                    read(CATALOG, row, 0, CatalogEntry::default())
+                })
+                .optional()?;
+            if let Some(Ok(entry)) = found {
+                catalog.insert(job.clone(), entry);
+            }
+        }
+        Ok(catalog)
     }
 
     /// Saves the entries that are not as before.

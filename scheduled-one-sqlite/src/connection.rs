@@ -209,6 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_is_on_the_disk_and_not_in_the_cache_of_the_drive() {
+        let folder = tempfile::tempdir().unwrap();
+        deadline::set_in(Duration::from_secs(60));
+        let file = File::open(&folder.path().join("jobs.db")).unwrap();
+        let setting = |name: &str| -> i64 {
+            let found = file
+                .connection
+                .pragma_query_value(None, name, |row| row.get(0));
+            found.unwrap()
+        };
+        let full = 2;
+        assert_eq!(setting("synchronous"), full);
+        assert_eq!(setting("fullfsync"), 1);
+        assert_eq!(setting("checkpoint_fullfsync"), 1);
+    }
+
+    #[test]
     fn a_link_to_the_network_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);

@@ -141,6 +141,9 @@ impl Entry {
         }
         // A commit is on the disk before its request is acknowledged: a decision survives the loss of power.
         connection.pragma_update(None, "synchronous", "full")?;
+        // On macOS, a plain `fsync` leaves it in the cache of the drive. Elsewhere these say nothing.
+        connection.pragma_update(None, "fullfsync", true)?;
+        connection.pragma_update(None, "checkpoint_fullfsync", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         schema::prepare(&mut connection, path)?;
         if self.has_forgotten {

@@ -139,7 +139,7 @@ impl Step<'_> {
             nodes,
             catalog: match self.wanted.catalog {
                 true => rows.catalog()?,
-                false => Default::default(),
+                false => rows.entries(&self.wanted.entries)?,
             },
             records: rows.records(&self.wanted.units)?,
             checkpoint: match &self.wanted.checkpoint {

@@ -5,6 +5,7 @@ use scheduled_one_protocol::machine::LivingNode;
 use scheduled_one_protocol::message::NODE_GONE_MS;
 
 use crate::identity::Identity;
+use crate::locks::WAIT_WITH_OTHERS;
 use crate::rows::{names, parameter_type};
 
 /// What the beginning of a step sets, for a statement that is a transaction of its own; the limit of the statement
@@ -25,8 +26,9 @@ pub(crate) fn said() -> impl Iterator<Item = &'static Field<LivingNode>> {
 }
 
 /// The statement: what the node has to attend to, first, because a scan takes long and nobody has to wait for it; then
-/// the row of the bucket is locked, as far as steps are concerned that want the nodes, and then the clock is read.
-/// Statements in one statement see the same rows, those from before it, so the row of the node is read as it was.
+/// it waits for its turn, and the row of the bucket is locked, as far as steps are concerned that want the nodes; and
+/// then the clock is read. Statements in one statement see the same rows, those from before it, so the row of the node
+/// is read as it was.
 pub(crate) fn text(schema: &str, survey: &str, identity: Identity) -> String {
     let table = |name: &str| format!("\"{schema}\".{name}");
     let parameter = |index: usize, field: &str| format!("${}::{field}", BEFORE_NODE + 1 + index);
@@ -51,8 +53,10 @@ pub(crate) fn text(schema: &str, survey: &str, identity: Identity) -> String {
     format!(
         "WITH limits AS MATERIALIZED (SELECT {LIMITS}), \
          survey AS MATERIALIZED ({survey}), \
+         turn AS MATERIALIZED ({WAIT_WITH_OTHERS} WHERE (SELECT count(*) FROM limits) > 0 \
+         AND (SELECT count(*) FROM survey) >= 0), \
          bucket AS MATERIALIZED (SELECT {fields} FROM {meta_table} AS m WHERE m.bucket = $1 \
-         AND (SELECT count(*) FROM limits) > 0 AND (SELECT count(*) FROM survey) >= 0 FOR SHARE), \
+         AND (SELECT count(*) FROM turn) > 0 FOR SHARE), \
          clock AS MATERIALIZED (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us, \
          {identity_sql} AS identity, {flushed_sql} AS flushed, bucket.* FROM bucket), \
          nodes AS MATERIALIZED (SELECT node, {node_fields} FROM {node_table} WHERE bucket = $1), \

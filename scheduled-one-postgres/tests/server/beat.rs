@@ -2,15 +2,19 @@
 //! is something to decide.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use scheduled_one_postgres::PostgresStore;
 use scheduled_one_protocol::clock::SystemClock;
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply, JobList, Labels, Load, Room};
 use scheduled_one_protocol::{Store, message::Reply};
 use scheduled_one_testkit::contract::{check_in_turn, check_last_tick};
-use test_support::PostgresServer;
+use test_support::{PostgresServer, wait_until};
 
-use super::{Database, caller, in_time};
+use super::stranger::Stranger;
+use super::{Database, caller, in_time, patience, registration};
+
+const BOUND: Duration = Duration::from_secs(30);
 
 /// What the server was sent in between, as its log has it.
 fn statements(log: &str) -> Vec<&str> {
@@ -222,4 +226,42 @@ async fn a_unit_without_a_next_tick_is_not_named() {
     let store = database.ready_store().await;
     let checked = check_last_tick(&store, Arc::new(SystemClock)).await;
     assert_eq!(checked, Ok(()));
+}
+
+/// A heartbeat is being committed, a step waits for it, and another heartbeat comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_heartbeat_goes_ahead_of_a_step_that_waits() {
+    let database = Database::new();
+    let beats = Arc::new(database.ready_store().await);
+    let steps = Arc::new(database.store());
+    let under_way = "SELECT pg_advisory_xact_lock_shared(1936679528, hashtext('test')); \
+                     SELECT 1 FROM scheduled_one.meta FOR SHARE";
+    // Who waits for too long gives up: then it begins again.
+    let until = patience();
+    loop {
+        idle(&beats).await;
+        let under_way = Stranger::new(&database, under_way);
+        let step = tokio::spawn({
+            let steps = Arc::clone(&steps);
+            async move { steps.register(&caller(), &[registration("a")]).await }
+        });
+        wait_until("the step waits", BOUND, || {
+            step.is_finished() || database.waiting() == 1
+        });
+        let next = tokio::spawn({
+            let beats = Arc::clone(&beats);
+            async move { beats.heartbeat(&caller(), heartbeat()).await }
+        });
+        wait_until("the heartbeat waits", BOUND, || {
+            step.is_finished() || next.is_finished() || database.waiting() == 2
+        });
+        let went_ahead = next.is_finished() && !step.is_finished();
+        under_way.end();
+        let (step, next) = (step.await.unwrap(), next.await.unwrap());
+        assert!(!went_ahead, "{next:?}");
+        match (step, next) {
+            (Ok(_), Ok(_)) => break,
+            late => assert!(Instant::now() < until, "{late:?}"),
+        }
+    }
 }

@@ -138,7 +138,6 @@ async fn sslmode_proves_what_libpq_says_it_proves() {
         // Another name than that of the certificate.
         url("127.0.0.1", &format!("sslmode=verify-full&{trusted}")),
         // An authority that the system does not know.
-        url("localhost", "sslmode=verify-ca"),
         url("localhost", "sslmode=verify-full"),
         url("localhost", "sslrootcert=system"),
     ];
@@ -153,6 +152,11 @@ async fn sslmode_proves_what_libpq_says_it_proves() {
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectError::Login { .. }), "{error}");
+    // Without a name, an authority of the system proves nothing.
+    let error = PostgresStore::new(&url("localhost", "sslmode=verify-ca"), "test").unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ConnectError::BadUrl(_)), "{text}");
+    assert!(text.contains("sslrootcert=FILE"), "{text}");
     let missing = url("localhost", "sslmode=verify-full&sslrootcert=/no/such/file");
     let error = preflight(&missing).await.unwrap_err().to_string();
     assert!(error.starts_with("sslrootcert: /no/such/file"), "{error}");

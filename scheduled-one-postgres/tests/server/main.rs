@@ -5,6 +5,7 @@
 mod beat;
 mod commit;
 mod conflicts;
+mod directives;
 mod doctor;
 mod each_right;
 mod encodings;

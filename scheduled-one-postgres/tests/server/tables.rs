@@ -146,6 +146,11 @@ async fn an_edited_row_is_refused_by_name_and_the_others_are_not() {
             "start_attempt = NULL, running = true, run_until_ms = 9223372036854775807",
             "as until",
         ),
+        (
+            "run_until_ms = 0, run_lease_ms = 9223372036854775807, next_due_ms = 1",
+            "as lease",
+        ),
+        ("run_until_ms = -9223372036854775808", "as until"),
     ] {
         database.sql(&format!(
             "UPDATE scheduled_one.unit SET {edit} WHERE name = 'a'"

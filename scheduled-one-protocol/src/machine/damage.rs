@@ -156,8 +156,10 @@ impl Search {
     }
 
     fn queued(&mut self, waiting: &Waiting) {
-        let decided = (0..=self.hwm_ms).contains(&waiting.tick.ms());
-        if !decided || waiting.attempt > MAX_COUNT || waiting.takeovers > MAX_COUNT {
+        let is_decided = (0..=self.hwm_ms).contains(&waiting.tick.ms());
+        // Attempts count from 1.
+        let is_attempt = (1..=MAX_COUNT).contains(&waiting.attempt);
+        if !is_decided || !is_attempt || waiting.takeovers > MAX_COUNT {
             let Waiting {
                 tick,
                 attempt,
@@ -232,7 +234,7 @@ mod tests {
             },
             has_lane: running,
             done: "\u{fffd}\n".to_owned(),
-            waiting: [waiting(FAR_MS, MAX_COUNT, MAX_COUNT), waiting(0, 0, 0)].into(),
+            waiting: [waiting(FAR_MS, MAX_COUNT, MAX_COUNT), waiting(0, 1, 0)].into(),
             quarantine_until_ms: i64::MAX,
             decides: None,
             next_due_ms: Some(i64::MAX),
@@ -334,6 +336,16 @@ mod tests {
                     assert_eq!(found, expected, "{field}, {reads:?}, running: {goes}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_waits_is_the_first_or_a_later_one() {
+        for reads in [Reads::Claim, Reads::Run, Reads::Whole] {
+            let mut record = record(false);
+            record.waiting[1].attempt = 0;
+            let found = damage(&record, NOW, reads).map(|damage| damage.field);
+            assert_eq!(found, Some("wait"), "{reads:?}");
         }
     }
 

@@ -134,9 +134,10 @@ impl Record {
     }
 
     /// When a heartbeat starts to report the run as overdue: renewals come every fifth of the lease, give or take a
-    /// tenth of that.
+    /// tenth of that. Also of a record that somebody edited, and that nobody has looked at yet.
     pub fn overdue_at_ms(&self) -> i64 {
-        self.run.until_ms - self.run.lease_ms + self.run.lease_ms * OVERDUE_PERCENT / 100
+        let began_ms = self.run.until_ms.saturating_sub(self.run.lease_ms);
+        began_ms.saturating_add(self.run.lease_ms.saturating_mul(OVERDUE_PERCENT) / 100)
     }
 
     /// A tick was due a while ago and is undecided: the node that was to claim it does not.

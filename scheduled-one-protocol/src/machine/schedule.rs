@@ -75,8 +75,8 @@ fn decide(
     };
     record.decides = Some(DecidingSchedule {
         id,
-        // Also if the store's clock went back since.
-        registered_ms: now.ms().max(before_ms + 1),
+        // Also if the store's clock went back since. Nothing bounds what somebody edited.
+        registered_ms: now.ms().max(before_ms.saturating_add(1)),
         since_ms,
         node: caller.node.as_str().into(),
         generation,
@@ -111,4 +111,30 @@ fn merge(record: &mut Record, seen: &DecidingSchedule, now: Now) {
         record.marks.decided = record.marks.decided.max(Some(TickMs(since_ms)));
     }
     record.decides = Some(newer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registration_that_somebody_edited_is_followed_by_others() {
+        let now = Now { us: 7_000_000 };
+        let caller = Caller {
+            node: "new".to_owned(),
+            name: "new".to_owned(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 9,
+            buckets: 1,
+        };
+        let mut record = Record {
+            decides: DecidingSchedule::parse("00000000000000ab:9223372036854775807:0:old"),
+            ..Record::default()
+        };
+        let new = ScheduleId(0xcd);
+        decide(&mut record, (new, 0), true, &caller, now);
+        let decides = record.decides.unwrap();
+        assert_eq!((decides.id, &*decides.node), (new, "new"));
+    }
 }

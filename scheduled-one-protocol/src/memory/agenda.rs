@@ -74,6 +74,7 @@ impl Agenda {
 
 #[cfg(test)]
 mod tests {
+    use super::super::BucketState;
     use super::*;
 
     fn at(ms: i64) -> Now {
@@ -121,5 +122,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_record_that_somebody_edited_hides_no_other() {
+        let running = |until_ms, lease_ms| {
+            let mut record = Record {
+                running: true,
+                ..Record::default()
+            };
+            (record.run.until_ms, record.run.lease_ms) = (until_ms, lease_ms);
+            record
+        };
+        let edited = [i64::MIN, -1, 0, i64::MAX];
+        let edited = edited.map(|until_ms| [i64::MIN, -1, i64::MAX].map(|lease| (until_ms, lease)));
+        let edited = edited.iter().flatten().zip(0..);
+        let mut records: HashMap<UnitName, Record> = edited
+            .map(|(&(until_ms, lease), nth)| {
+                (UnitName::new("edited", nth), running(until_ms, lease))
+            })
+            .collect();
+        let sound = UnitName::new("sound", 0);
+        records.insert(sound.clone(), running(7_000, 5_000));
+        let overdue = BucketState::of_records(records).survey(at(10_000)).overdue;
+        let units: Vec<UnitName> = overdue.into_iter().map(|run| run.unit).collect();
+        assert_eq!(units, [sound]);
     }
 }

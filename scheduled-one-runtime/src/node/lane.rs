@@ -14,7 +14,7 @@ use crate::node::inbox::Event;
 use crate::node::lead::WaveId;
 use crate::node::stall_watch::StallWatch;
 use crate::node::units::Units;
-use crate::node::verdict::{FollowUp, can_go_on};
+use crate::node::verdict::{FollowUp, can_go_on, takeovers_left};
 use crate::permits::Permit;
 use crate::request_each::Repeat;
 use crate::run::NewRun;
@@ -197,7 +197,7 @@ impl Claiming {
             _ => return FollowUp::Nothing,
         };
         let unit = units.get(index);
-        let takeovers = take.takeovers.saturating_sub(grant.attempt - 1);
+        let takeovers = takeovers_left(take.takeovers, grant.attempt);
         let asked = request.as_ref();
         let origin = asked.map(|asked| asked.origin(grant.tick, asked.runs_beside(take.overlap)));
         let run = NewRun {

@@ -271,6 +271,12 @@ fn follow_up(units: &Units, decided: DecidedClaim, now_ms: i64) -> FollowUp {
     }
 }
 
+/// How often a run may still be taken over, of so many times. The attempt is as the store has it: somebody may have
+/// edited it.
+pub(super) fn takeovers_left(takeovers: u32, attempt: u32) -> u32 {
+    takeovers.saturating_sub(attempt.saturating_sub(1))
+}
+
 /// The run that was granted.
 fn granted_run(
     units: &Units,
@@ -292,7 +298,7 @@ fn granted_run(
             attempt: grant.attempt,
             lease_ms: claim.lease_ms,
             granted_at_ms: now_ms,
-            takeovers: claim.takeovers.saturating_sub(grant.attempt - 1),
+            takeovers: takeovers_left(claim.takeovers, grant.attempt),
             origin: None,
         },
         due_ms: match claim.target {
@@ -304,5 +310,17 @@ fn granted_run(
         parameters: None,
         placing: pending.placing,
         permit: pending.permit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_attempt_but_the_first_was_a_takeover() {
+        for (attempt, left) in [(0, 2), (1, 2), (2, 1), (3, 0), (u32::MAX, 0)] {
+            assert_eq!(takeovers_left(2, attempt), left, "{attempt}");
+        }
     }
 }

@@ -15,9 +15,11 @@ use scheduled_one_protocol::message::{
     Taken, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, LedgerRecord, Start, Store, StoreError, TrailId, TrailLine, UnitName,
+    Answer, BoxFuture, Bucket, LedgerRecord, Start, Statement, Store, StoreError, TrailId,
+    TrailLine, UnitName,
 };
 use scheduled_one_runtime::clock::{Clock, ManualClock};
+use tokio::sync::Notify;
 
 mod operations;
 
@@ -74,6 +76,10 @@ struct State {
     lost_lines: Vec<i64>,
     ledgers_read: usize,
     damaged: Vec<String>,
+    /// Whether the reply to the next commit is lost.
+    loses_commit: bool,
+    /// Notified when a renewal says that a run is lost.
+    lost: Arc<Notify>,
     /// The clock, and how far it advances between a claim's decision and its reply.
     late_replies: Option<(ManualClock, Duration)>,
 }
@@ -207,6 +213,16 @@ impl TestStore {
     /// The replies to claims arrive `delay` after the decision, by the clock.
     pub(crate) fn delay_claims(&self, clock: &ManualClock, delay: Duration) {
         self.state.lock().expect("lock").late_replies = Some((clock.clone(), delay));
+    }
+
+    /// The reply to the next commit is lost, and a renewal comes to the store before the commit is repeated.
+    pub(crate) fn lose_commit(&self) {
+        self.state.lock().expect("lock").loses_commit = true;
+    }
+
+    /// Whether that is still to come.
+    pub(crate) fn is_to_lose_commit(&self) -> bool {
+        self.state.lock().expect("lock").loses_commit
     }
 
     /// The ledger has no lines of this tick from now on.

@@ -35,7 +35,45 @@ impl Store for TestStore {
         caller: &'a Caller,
         renewals: &'a [Renew],
     ) -> Answer<'a, Reply<Vec<Renewed>>> {
-        self.pass(self.inner.renew(caller, renewals))
+        let answer = self.pass(self.inner.renew(caller, renewals));
+        Box::pin(async move {
+            let reply = answer.await?;
+            if reply.body.contains(&Renewed::Lost) {
+                self.state.lock().expect("lock").lost.notify_one();
+            }
+            Ok(reply)
+        })
+    }
+
+    fn commits_statements(&self) -> bool {
+        true
+    }
+
+    /// Carries out all of it but the statements.
+    fn commit<'a>(
+        &'a self,
+        caller: &'a Caller,
+        finish: &'a Finish,
+        _statements: &'a [Statement],
+    ) -> Answer<'a, Reply<Finished>> {
+        let finishes = std::slice::from_ref(finish);
+        let answer = self.pass(self.inner.finish(caller, finishes));
+        Box::pin(async move {
+            let reply = answer.await?;
+            let (loses, lost) = {
+                let state = self.state.lock().expect("lock");
+                (state.loses_commit, Arc::clone(&state.lost))
+            };
+            if loses {
+                lost.notified().await;
+                self.state.lock().expect("lock").loses_commit = false;
+                return Err(StoreError::Unknown("the reply is lost".to_owned()));
+            }
+            Ok(Reply {
+                head: reply.head,
+                body: reply.body[0],
+            })
+        })
     }
 
     fn finish<'a>(

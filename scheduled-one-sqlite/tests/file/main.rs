@@ -206,6 +206,11 @@ async fn an_edited_row_is_refused_by_name_and_the_others_are_not() {
         ("run_attempt = -1", "-1 as run_attempt"),
         ("run_attempt = 0, waiting = 'x'", "x as waiting"),
         ("waiting = '', running = 7", "7 as running"),
+        (
+            "running = 1, run_lease_ms = 9223372036854775807",
+            "as lease",
+        ),
+        ("run_until_ms = -9223372036854775808", "as until"),
     ] {
         let edit = format!("UPDATE unit SET {edit} WHERE name = 'a'");
         place.stranger().execute_batch(&edit).unwrap();

@@ -62,6 +62,7 @@ const RUN: &str = "scheduled-one-runtime/src/run.rs";
 const STALL_WATCH: &str = "scheduled-one-runtime/src/node/stall_watch.rs";
 
 const POSTGRES: &str = "scheduled-one-postgres";
+const POSTGRES_LOAD: &str = "scheduled-one-postgres/src/load.rs";
 const POSTGRES_UNITS: &str = "scheduled-one-postgres/src/units.rs";
 const SQLITE: &str = "scheduled-one-sqlite";
 const SQLITE_STEP: &str = "scheduled-one-sqlite/src/step.rs";
@@ -75,6 +76,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
             new: "OFFSET 0",
         }],
         suites: &[Suite::Contract(POSTGRES)],
+    },
+    Mutant {
+        name: "no-directives-lock",
+        edits: &[Edit {
+            file: POSTGRES_LOAD,
+            old: "Access::Reads => Some(READ_DIRECTIVES)",
+            new: "Access::Reads => Some(READ_DIRECTIVES).filter(|_| false)",
+        }],
+        suites: &[
+            Suite::Postgres(
+                "directives::nothing_is_granted_after_the_reply_to_a_pause_that_races_with_claims",
+            ),
+            Suite::Postgres("directives::a_pause_waits_for_a_claim_that_has_read_the_directives"),
+        ],
     },
     Mutant {
         name: "no-write-lock",
