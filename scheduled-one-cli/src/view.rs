@@ -85,8 +85,7 @@ pub(crate) fn detail(line: &LedgerRecord) -> String {
 }
 
 fn took(line: &LedgerRecord) -> String {
-    let took = line.fired_at_ms.map(|fired_ms| line.ended_at_ms - fired_ms);
-    took.map(text::took).unwrap_or_default()
+    line.took_ms().map(text::took).unwrap_or_default()
 }
 
 /// Lines of one job as a table.

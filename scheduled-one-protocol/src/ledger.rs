@@ -49,6 +49,12 @@ pub struct LedgerRecord {
 }
 
 impl LedgerRecord {
+    /// How long the function took, if it was called. A line that somebody edited overflows nothing.
+    pub fn took_ms(&self) -> Option<i64> {
+        let fired_ms = self.fired_at_ms?;
+        Some(self.ended_at_ms.saturating_sub(fired_ms))
+    }
+
     /// Ticks that no node could run.
     pub fn missed(unit: &UnitName, missed: &Missed, node: &str, now_ms: i64) -> Self {
         LedgerRecord {

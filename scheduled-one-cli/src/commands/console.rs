@@ -56,7 +56,9 @@ pub(crate) async fn run(global: &args::Global, args: &args::Console) -> Result<E
 /// The console, under the names of this machine.
 fn service(session: &Session, args: &args::Console) -> ConsoleService {
     let console = Console::new(session.control.clone()).name(session.namespace.clone());
-    let console = ["localhost", "127.0.0.1", "::1"]
+    // Any address of the loopback is one: 127.0.0.2, too.
+    let bound = args.bind.ip().to_string();
+    let console = ["localhost", "127.0.0.1", "::1", &bound]
         .into_iter()
         .fold(console, Console::host);
     let access = Unprotected::on_loopback().as_user(&session.by);

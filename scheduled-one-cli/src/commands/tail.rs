@@ -125,8 +125,8 @@ fn show(session: &Session, line: &LedgerRecord) -> Result<(), Failure> {
             if line.count > 1 {
                 parts.push(format!("×{}", line.count));
             }
-            if let Some(fired_ms) = line.fired_at_ms {
-                parts.push(format!("took {}", text::took(line.ended_at_ms - fired_ms)));
+            if let Some(took_ms) = line.took_ms() {
+                parts.push(format!("took {}", text::took(took_ms)));
             }
             parts.push(format!("on {}", line.node));
             parts.push(detail(line));

@@ -22,16 +22,12 @@ impl Drop for Served {
 }
 
 fn serve(url: &str, more: &[&str]) -> Served {
+    serve_on("127.0.0.1:0", url, more)
+}
+
+fn serve_on(bind: &str, url: &str, more: &[&str]) -> Served {
     let mut process = Command::new(env!("CARGO_BIN_EXE_scheduled-one"))
-        .args([
-            "console",
-            "--url",
-            url,
-            "--bind",
-            "127.0.0.1:0",
-            "--by",
-            "ann",
-        ])
+        .args(["console", "--url", url, "--bind", bind, "--by", "ann"])
         .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -87,6 +83,9 @@ async fn the_console_is_for_this_machine_alone() {
         page.starts_with("HTTP/1.1 200") && page.contains("/jobs/report"),
         "{page}"
     );
+    let second = serve_on("127.0.0.2:0", &world.url, &[]);
+    let own_of_second = format!("host: {}\r\n", second.address);
+    assert_eq!(second.status("GET /", &own_of_second, ""), 200);
     // DNS rebinding, and headers that a proxy or an attacker adds.
     assert_eq!(served.status("GET /", "host: evil.example\r\n", ""), 421);
     for forged in [

@@ -5,7 +5,7 @@ use scheduled_one_control::OpenRun;
 use scheduled_one_protocol::LedgerRecord;
 
 use super::health::{tone_of, word_of};
-use super::parts::{Tone, duration};
+use super::parts::{Tone, duration, scaled};
 
 const WIDTH: i64 = 1_000;
 
@@ -26,7 +26,7 @@ pub(crate) fn time_line(
     let ended = lines.iter().filter_map(|line| {
         let from_ms = line.fired_at_ms?;
         let attempt = line.attempt.unwrap_or(1);
-        let took = duration(line.ended_at_ms - from_ms);
+        let took = duration(line.ended_at_ms.saturating_sub(from_ms));
         Some(Bar {
             from_ms,
             to_ms: line.ended_at_ms,
@@ -41,7 +41,10 @@ pub(crate) fn time_line(
             from_ms,
             to_ms: now_ms,
             tone: Tone::Running,
-            words: format!("Running, for {} at most", duration(now_ms - from_ms)),
+            words: format!(
+                "Running, for {} at most",
+                duration(now_ms.saturating_sub(from_ms))
+            ),
         }
     });
     let bars: Vec<Bar> = ended.chain(going).collect();
@@ -54,8 +57,8 @@ pub(crate) fn time_line(
     else {
         return html! {};
     };
-    let whole = (to_ms - from_ms).max(1);
-    let x = |at_ms: i64| (at_ms - from_ms) * WIDTH / whole;
+    let whole = to_ms.saturating_sub(from_ms).max(1);
+    let x = |at_ms: i64| scaled(WIDTH, at_ms.saturating_sub(from_ms), whole);
     html! {
         ol.attempts {
             @for bar in &bars {

@@ -45,7 +45,8 @@ fn row(visitor: &Visitor, line: &LedgerRecord, zone: &TimeZone, now_ms: i64) -> 
         Some(token) => format!("{url}/runs/{token}"),
         None => format!("{url}/ticks/{}", line.tick),
     };
-    let fired = line.fired_at_ms;
+    let fired_ms = line.fired_at_ms;
+    let late_ms = fired_ms.map(|fired_ms| fired_ms.saturating_sub(line.tick.ms()));
     html! {
         tr {
             th scope="row" {
@@ -60,8 +61,8 @@ fn row(visitor: &Visitor, line: &LedgerRecord, zone: &TimeZone, now_ms: i64) -> 
                 @if line.retried { div.small.quiet { "another attempt follows" } }
             }
             td data-label="Ended" { (time(line.ended_at_ms, now_ms)) }
-            td.number data-label="Late" { @if let Some(fired) = fired { (duration(fired - line.tick.ms())) } }
-            td.number data-label="Took" { @if let Some(fired) = fired { (duration(line.ended_at_ms - fired)) } }
+            td.number data-label="Late" { @if let Some(ms) = late_ms { (duration(ms)) } }
+            td.number data-label="Took" { @if let Some(ms) = line.took_ms() { (duration(ms)) } }
             td data-label="Attempt" { @if let Some(attempt) = line.attempt { (attempt) } }
             td data-label="Node" { (line.node) }
             td data-label="Why" {

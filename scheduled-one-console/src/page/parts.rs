@@ -85,12 +85,18 @@ pub(crate) fn duration(ms: i64) -> String {
     }
 }
 
+/// So much of a length as a part is of a whole. An edited line may have any numbers.
+pub(crate) fn scaled(length: i64, part: i64, whole: i64) -> i64 {
+    let scaled = i128::from(length) * i128::from(part) / i128::from(whole.max(1));
+    i64::try_from(scaled).unwrap_or(length)
+}
+
 /// How far an instant is from now: `in 4 min`, `2 h 5 min ago`, `now`.
 pub(crate) fn distance(at_ms: i64, now_ms: i64) -> String {
-    match at_ms - now_ms {
+    match at_ms.saturating_sub(now_ms) {
         -999..=999 => "now".to_owned(),
         left @ 1_000.. => format!("in {}", duration(left)),
-        gone => format!("{} ago", duration(-gone)),
+        gone => format!("{} ago", duration(gone.saturating_neg())),
     }
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use scheduled_one_protocol::LedgerRecord;
 
 use super::health::{is_end, tone_of, word_of};
-use super::parts::duration;
+use super::parts::{duration, scaled};
 
 /// Runs of a plot.
 const RUNS: usize = 80;
@@ -26,13 +26,16 @@ pub(crate) fn plots(lines: &[LedgerRecord]) -> Markup {
     };
     let took = ran().map(|line| Bar {
         line,
-        ms: line.ended_at_ms - line.fired_at_ms.unwrap_or_default(),
+        ms: line.took_ms().unwrap_or_default(),
     });
     // A requested run has no instant at which it should have begun.
     let of_schedule = ran().filter(|line| line.cause.is_none());
     let late = of_schedule.map(|line| Bar {
         line,
-        ms: line.fired_at_ms.unwrap_or_default() - line.tick.ms(),
+        ms: line
+            .fired_at_ms
+            .unwrap_or_default()
+            .saturating_sub(line.tick.ms()),
     });
     html! {
         section.card {
@@ -77,7 +80,7 @@ fn plot(title: &str, mut bars: Vec<Bar<'_>>) -> Markup {
 }
 
 fn rect(bar: &Bar<'_>, x: usize, step: usize, most: i64) -> Markup {
-    let height = (bar.ms.max(0) * HEIGHT / most.max(1)).max(2);
+    let height = scaled(HEIGHT, bar.ms.max(0), most).max(2);
     html! {
         rect class=(tone_of(bar.line.outcome).class()) x=(x) y=(HEIGHT - height)
             width=(step.saturating_sub(2).max(1)) height=(height) {
@@ -95,10 +98,7 @@ pub(crate) fn strip(lines: &[LedgerRecord]) -> Markup {
         .take(BARS)
         .collect();
     ends.reverse();
-    let took = |line: &LedgerRecord| {
-        line.fired_at_ms
-            .map_or(0, |fired| (line.ended_at_ms - fired).max(0))
-    };
+    let took = |line: &LedgerRecord| line.took_ms().unwrap_or_default().max(0);
     let most = ends
         .iter()
         .map(|line| took(line))
@@ -119,7 +119,7 @@ pub(crate) fn strip(lines: &[LedgerRecord]) -> Markup {
                 @let height = match tone {
                     "bad" => 24,
                     "idle" => 4,
-                    _ => 6 + took(line) * 14 / most,
+                    _ => 6 + scaled(14, took(line), most),
                 };
                 rect class=(tone) x=((first + place) * 6) y=(24 - height) width="4" height=(height) rx="1" {
                     title { (word_of(line.outcome)) }

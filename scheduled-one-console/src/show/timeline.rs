@@ -97,9 +97,7 @@ fn schedule_of(job: &JobSummary) -> String {
 
 /// How long the runs of these lines usually took: the median.
 fn usual_ms(lines: &[LedgerRecord]) -> Option<i64> {
-    let took = lines
-        .iter()
-        .filter_map(|line| Some(line.ended_at_ms - line.fired_at_ms?));
+    let took = lines.iter().filter_map(LedgerRecord::took_ms);
     let mut took: Vec<i64> = took.collect();
     took.sort_unstable();
     took.get(took.len() / 2).copied()

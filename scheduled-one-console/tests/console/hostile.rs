@@ -2,6 +2,7 @@
 
 use http::Method;
 use scheduled_one_console::Rights;
+use scheduled_one_protocol::{LedgerRecord, TickMs};
 
 use crate::world::{HOSTILE, Reply, World, eventually, request, send, user};
 
@@ -92,4 +93,31 @@ async fn names_from_the_store_are_escaped() {
     assert_eq!(api.header("content-type"), "application/json");
     let stream = request(Method::GET, "/jobs/a%2Fb%3Fc%23d").body(String::new());
     is_harmless(send(&world.console, stream).await.is(200));
+}
+
+/// Lines that somebody edited have any instants.
+#[tokio::test(start_paused = true)]
+async fn instants_at_the_ends_of_time_are_shown() {
+    let world = World::with(user("ann", Rights::all())).await;
+    world.ran("broken").await;
+    let sound = world.control.ledger("broken", 1).await.expect("ledger");
+    let token = sound[0].token.expect("it ran");
+    for (fired_ms, ended_ms) in [
+        (i64::MIN, i64::MAX),
+        (i64::MAX, i64::MIN),
+        (i64::MIN, i64::MIN),
+    ] {
+        let edited = LedgerRecord {
+            fired_at_ms: Some(fired_ms),
+            ended_at_ms: ended_ms,
+            tick: TickMs(ended_ms),
+            ..sound[0].clone()
+        };
+        world.record(edited).await;
+        for page in ["/", "/jobs/broken", "/timeline", "/api/v1/jobs/broken"] {
+            world.get(page).await.is(200);
+        }
+        let run = format!("/jobs/broken/runs/{token}");
+        world.get(&run).await.is(200);
+    }
 }

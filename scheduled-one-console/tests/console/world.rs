@@ -8,10 +8,10 @@ use http_body_util::BodyExt as _;
 use scheduled_one_console::access::{Access, Decision, User};
 use scheduled_one_console::{Body, Console, ConsoleService, Rights};
 use scheduled_one_control::Control;
-use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::VERSION;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, Heartbeat, JobList};
+use scheduled_one_protocol::{LedgerRecord, Store};
 use scheduled_one_runtime::alerts::Alerts;
 use scheduled_one_runtime::{Job, JobContext, Params, Scheduler, Scope};
 use scheduled_one_testkit::TokioClock;
@@ -146,6 +146,20 @@ impl World {
             ..Heartbeat::alive()
         };
         let reply = self.store.heartbeat(&caller, heartbeat).await;
+        reply.expect("a reply");
+    }
+
+    /// Writes a line into a ledger, as somebody may who writes into the store.
+    pub(crate) async fn record(&self, line: LedgerRecord) {
+        let caller = Caller {
+            node: "another".to_owned(),
+            name: "another".to_owned(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 100,
+            buckets: 1,
+        };
+        let reply = self.store.record(&caller, &[line]).await;
         reply.expect("a reply");
     }
 
