@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use scheduled_one_protocol::message::{
     Caller, ControlReply, JobList, JobsDigest, MAX_BATCH, Member, Reply,
@@ -32,10 +31,6 @@ pub struct Control {
     pub(crate) rights: Vec<Arc<Rights>>,
     pub(crate) calendars: Arc<[Calendar]>,
 }
-
-/// How often, and how long after each look, living nodes are looked for if there is none.
-const RETURN_LOOKS: u32 = 10;
-const RETURN_WAIT: Duration = Duration::from_millis(500);
 
 /// A caller that is no node: it has no leases, so it never prolongs a quarantine.
 pub(crate) fn caller(buckets: u32) -> Result<Caller, Error> {
@@ -160,22 +155,6 @@ impl Control {
             node,
         });
         Ok(with_jobs.collect())
-    }
-
-    /// The living nodes of a bucket; if there is none, those that come within 5 s. After a restart of the store
-    /// all heartbeats are old, and a caller that is no node may be the first one to come back.
-    pub(crate) async fn nodes_or_those_that_return(
-        &self,
-        store: Reader<'_>,
-    ) -> Result<Vec<NodeJobs>, Error> {
-        for _ in 0..RETURN_LOOKS {
-            let nodes = self.nodes(store).await?;
-            if !nodes.is_empty() {
-                return Ok(nodes);
-            }
-            tokio::time::sleep(RETURN_WAIT).await;
-        }
-        self.nodes(store).await
     }
 
     /// How many shards a job has, 1 if it is not split. Without a node that has the job, as many as were registered.

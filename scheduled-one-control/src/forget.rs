@@ -159,7 +159,7 @@ impl ForgetJob {
         let ForgetJob { control, job, .. } = self;
         control.check_right(Action::Forget, job).await?;
         let store = control.reader(job);
-        let nodes = control.nodes_or_those_that_return(store).await?.into_iter();
+        let nodes = control.nodes(store).await?.into_iter();
         let with_it = nodes.filter(|node| node.jobs.contains_key(job));
         let nodes: Vec<String> = with_it.map(|node| node.node.name).collect();
         if !nodes.is_empty() {

@@ -41,8 +41,10 @@ impl Runner {
             elapsed: self.clock.boottime().saturating_sub(began),
             now_ms: self.cluster.now_ms(),
             random: random_of(&id),
-            is_alone: new.job.metrics.is_paused()
-                || id.origin.as_ref().is_some_and(|origin| origin.beside),
+            alone_until_ms: match &id.origin {
+                Some(origin) if origin.beside => i64::MAX,
+                _ => new.job.metrics.paused_until_ms(),
+            },
         };
         wait_before_retry(&new.job.rules, &new.job.schedule(), &ended)
     }

@@ -23,8 +23,9 @@ pub(crate) struct EndedAttempt {
     pub(crate) now_ms: i64,
     /// Position of the wait between its bounds: 0 to 1.
     pub(crate) random: f64,
-    /// Whether no tick waits for this run: the job is paused, or the run goes on next to others.
-    pub(crate) is_alone: bool,
+    /// Until when no tick waits for this run, because the job is paused, or because the run goes on next to others; 0
+    /// if one may.
+    pub(crate) alone_until_ms: i64,
 }
 
 /// The wait before the next attempt; `None` if there is none.
@@ -49,9 +50,9 @@ pub(crate) fn wait_before_retry(
         return None;
     }
     // Where ticks do not wait for each other, the next tick goes first.
-    let gives_way =
-        matches!(rules.overlap, Overlap::Skip | Overlap::CancelRunning) && !ended.is_alone;
-    let next_ms = gives_way.then(|| schedule.next_after(ended.tick.ms()));
+    let gives_way = matches!(rules.overlap, Overlap::Skip | Overlap::CancelRunning);
+    let from_ms = ended.tick.ms().max(ended.alone_until_ms.saturating_sub(1));
+    let next_ms = gives_way.then(|| schedule.next_after(from_ms));
     let starts_ms = ended.now_ms + wait.as_millis() as i64;
     if next_ms
         .flatten()
@@ -83,7 +84,7 @@ mod tests {
         elapsed: S,
         now_ms: 61_000,
         random: 1.0,
-        is_alone: false,
+        alone_until_ms: 0,
     };
 
     /// Three retries, each after a wait of up to 4 s.
@@ -168,12 +169,17 @@ mod tests {
     fn a_run_that_no_tick_waits_for_gives_way_to_none() {
         for overlap in [Overlap::Skip, Overlap::CancelRunning] {
             let rules = Rules { overlap, ..rules() };
-            let late = EndedAttempt {
+            let late = |alone_until_ms| EndedAttempt {
                 now_ms: 200_000,
-                is_alone: true,
+                alone_until_ms,
                 ..FAILED
             };
-            assert!(wait(&rules, late).is_some(), "{overlap:?}");
+            for alone_until_ms in [i64::MAX, 240_000, 200_000] {
+                let wait = wait(&rules, late(alone_until_ms));
+                assert!(wait.is_some(), "{overlap:?}, until {alone_until_ms}");
+            }
+            // The first tick after the pause is at 180,000.
+            assert_eq!(wait(&rules, late(180_000)), None, "{overlap:?}");
         }
     }
 

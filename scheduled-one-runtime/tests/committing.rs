@@ -19,7 +19,7 @@ async fn a_commit_whose_reply_was_lost_is_no_lost_lease() {
         effects.add(Statement::new("SELECT 1"));
     });
     let builder = Scheduler::builder("memory://").store(store.clone());
-    let builder = builder.job(job.lease(Duration::from_secs(1)));
+    let builder = builder.job(job.lease(Duration::from_secs(5)));
     let scheduler = builder.start().await.expect("started");
     wait_until_async("a reply is lost", BOUND, async || {
         !store.is_to_lose_commit()
@@ -28,10 +28,10 @@ async fn a_commit_whose_reply_was_lost_is_no_lost_lease() {
     assert!(scheduler.shutdown(BOUND).await.recorded);
     let lines = scheduler.ledger("job", 9).await.expect("a ledger");
     let metrics = scheduler.openmetrics();
-    assert!(
-        lines.iter().all(|line| line.outcome == Outcome::Ok),
-        "{lines:?}"
-    );
+    // It is the first run; ticks that are due meanwhile may be skipped for it.
+    let of_lost = lines.iter().filter(|line| line.attempt.is_some()).last();
+    let outcome = of_lost.map(|line| line.outcome);
+    assert_eq!(outcome, Some(Outcome::Ok), "{lines:?}");
     let lost = metrics
         .lines()
         .find(|line| line.starts_with("scheduled_one_leases_lost"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use embedded::{BOUND, Embedded, HOUR, MINUTE};
-use scheduled_one_protocol::Store;
+use scheduled_one_protocol::{Store, UnitName};
 use scheduled_one_runtime::{Job, Outcome, Overlap, Scheduler, Scope};
 
 struct World {
@@ -130,7 +130,15 @@ async fn shards_that_a_living_node_has_wait_for_it() {
             states.matches("Ok").count() == 4
         })
         .await;
-    for node in [old, new] {
-        node.shutdown(BOUND).await;
+    // Then nobody has them, but nothing waits in them: they are left as they are.
+    old.shutdown(BOUND).await;
+    world.embedded.pass(5 * MINUTE).await;
+    let units = [UnitName::new("report", 2), UnitName::new("report", 3)];
+    let caller = world.embedded.caller();
+    let status = world.embedded.store.inspect(&caller, &units).await;
+    for status in status.expect("a reply").body {
+        let decides = status.decides.expect("it was registered");
+        assert_eq!(decides.gone_since_ms(), None, "{decides:?}");
     }
+    new.shutdown(BOUND).await;
 }

@@ -149,16 +149,20 @@ fn times(fields: &Fields) -> (String, bool) {
         (false, Some(step)) => format!("every {}", length(i64::from(step) * 1_000, true)),
         (false, None) => format!("at second {}", numbers(&seconds)),
     };
-    let of_minute = match (step(&minutes, 60), is_full_minute) {
-        (Some(1), false) if of_second.starts_with("every") => String::new(),
-        (Some(1), false) => "of every minute".to_owned(),
-        (Some(step), true) => format!("every {}", length(i64::from(step) * 60_000, true)),
-        (Some(step), false) => format!("of every {}", length(i64::from(step) * 60_000, true)),
-        (None, true) => format!("at minute {}", numbers(&minutes)),
-        (None, false) => format!("of minute {}", numbers(&minutes)),
+    let (has_rhythm, of_minute) = match (step(&minutes, 60), is_full_minute) {
+        (Some(1), true) => (true, "every minute".to_owned()),
+        (Some(1), false) if of_second.starts_with("every") => (true, String::new()),
+        (Some(1), false) => (true, "of every minute".to_owned()),
+        (Some(step @ 2..60), true) => {
+            let every = length(i64::from(step) * 60_000, true);
+            (true, format!("every {every}"))
+        }
+        (Some(step @ 2..60), false) => (true, format!("of every {} minute", ordinal(step))),
+        (_, true) => (false, format!("at minute {}", numbers(&minutes))),
+        (_, false) => (false, format!("of minute {}", numbers(&minutes))),
     };
     let of_hour = match (step(&hours, 24), range(&hours)) {
-        (Some(1), _) if step(&minutes, 60).is_some() => String::new(),
+        (Some(1), _) if has_rhythm => String::new(),
         (Some(1), _) => "of every hour".to_owned(),
         (_, Some((first, last))) => format!("from {} to {}", time(first, 0, 0), time(last, 59, 0)),
         _ => format!("in hour {}", numbers(&hours)),

@@ -121,15 +121,18 @@ fn body(alert: &Alert) -> Value {
     let lines = alert.lines().into_iter().map(text);
     let links = alert.links().into_iter();
     let links = links.map(|(word, link)| json!([{"tag": "a", "text": word, "href": link}]));
-    let (mut content, mut bytes) = (Vec::new(), 0);
-    for line in lines.chain(links) {
-        bytes += line.to_string().len() + 1;
+    let links: Vec<Value> = links.collect();
+    let length = |line: &Value| line.to_string().len() + 1;
+    let (mut content, mut bytes) = (Vec::new(), links.iter().map(length).sum::<usize>());
+    for line in lines {
+        bytes += length(&line);
         if bytes > MAX_LINES {
             content.push(text("…".to_owned()));
             break;
         }
         content.push(line);
     }
+    content.extend(links);
     let post = json!({"title": alert.title(), "content": content});
     json!({"msg_type": "post", "content": {"post": {"zh_cn": post}}})
 }

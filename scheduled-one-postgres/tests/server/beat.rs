@@ -258,7 +258,8 @@ async fn no_heartbeat_goes_ahead_of_a_step_that_waits() {
         let went_ahead = next.is_finished() && !step.is_finished();
         under_way.end();
         let (step, next) = (step.await.unwrap(), next.await.unwrap());
-        assert!(!went_ahead, "{next:?}");
+        // The step may have given up before, and be rolled back now.
+        assert!(!(went_ahead && step.is_ok()), "{next:?}");
         match (step, next) {
             (Ok(_), Ok(_)) => break,
             late => assert!(Instant::now() < until, "{late:?}"),

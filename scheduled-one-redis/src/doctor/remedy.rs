@@ -33,7 +33,7 @@ fn remedy(error: &ConnectError) -> String {
         ConnectError::NewerProtocol(_) => "upgrade this service, or give it another namespace",
         ConnectError::OtherBuckets { .. } => {
             "Give all services of the namespace the same `buckets`; for another number, give it \
-             another namespace, or stop all its nodes and delete what is stored of it"
+             another namespace, or stop all its nodes, consoles and watching commands and delete what is stored of it"
         }
         ConnectError::Unreachable { .. } => {
             "is it running, is that its host and port, and does the network let this machine \

@@ -52,7 +52,8 @@ pub(crate) struct JobMetrics {
     /// Runs that failed since one returned without an error, by shard; a shard without one has no entry.
     failures: Mutex<BTreeMap<u32, u32>>,
     waiting: AtomicU32,
-    paused: AtomicBool,
+    /// 0 if it is not.
+    paused_until_ms: AtomicI64,
     /// Whether another node reports what several nodes know of the job.
     silent: AtomicBool,
 }
@@ -176,9 +177,9 @@ impl JobMetrics {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
     }
 
-    /// Whether an operator has paused the job.
-    pub(crate) fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
+    /// Until when an operator has paused the job, by the cluster's clock; 0 if nobody has.
+    pub(crate) fn set_paused_until(&self, until_ms: i64) {
+        self.paused_until_ms.store(until_ms, Ordering::Relaxed);
     }
 
     /// Whether this node reports what several nodes know: how many runs failed in a row, and how many ticks wait.
@@ -241,8 +242,13 @@ impl JobMetrics {
         }
     }
 
+    /// Until when the job is paused, as far as this node knows; 0 if it is not.
+    pub(crate) fn paused_until_ms(&self) -> i64 {
+        self.paused_until_ms.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
+        self.paused_until_ms() > 0
     }
 }
 

@@ -108,8 +108,9 @@ impl AuditWatch {
             let reports = preference.reports(units, watched.unit);
             watched.job.metrics.set_reports(reports);
             let is_ours = reports && !units.is_aside(watched.unit);
-            let is_paused = units.get(watched.unit).paused_until_ms(now_ms) > 0;
-            watched.job.metrics.set_paused(is_paused);
+            let paused_until_ms = units.get(watched.unit).paused_until_ms(now_ms);
+            let is_paused = paused_until_ms > 0;
+            watched.job.metrics.set_paused_until(paused_until_ms);
             if !is_ours || is_paused || !watched.job.rules.enabled {
                 watched.forget(now_ms);
             } else if found.is_none() && watched.is_due(now_ms, client) {

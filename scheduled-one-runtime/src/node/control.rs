@@ -115,8 +115,8 @@ impl Node {
         for unit in self.units.direct(&self.directives.known, &self.zones) {
             self.claiming.plan_unless_taken(&self.units, unit);
             let unit = self.units.get(unit);
-            let is_paused = unit.paused_until_ms(self.claiming.now_ms) > 0;
-            unit.job.metrics.set_paused(is_paused);
+            let paused_until_ms = unit.paused_until_ms(self.claiming.now_ms);
+            unit.job.metrics.set_paused_until(paused_until_ms);
         }
     }
 }

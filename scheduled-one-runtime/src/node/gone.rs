@@ -37,6 +37,8 @@ const REGISTER_EVERY: u32 = 5;
 /// Heartbeats, one a second, for which nobody has had a job that is gone: longer than a service takes that stops all
 /// its nodes, and starts them again.
 const GRACE: u64 = 120;
+/// Heartbeats for which something counts as waiting in a unit that was named. Each names so many units, in turn.
+const STILL_WAITS: u64 = 30;
 /// The registration states no lease: its caller runs nothing of the job.
 const NO_LEASE_MS: i64 = 1;
 
@@ -55,8 +57,9 @@ pub(super) struct GoneWatch {
     missing: BTreeMap<UnitName, (u64, DecidingSchedule)>,
     /// Jobs that are gone.
     gone: BTreeSet<String>,
-    /// Units in which something waits, of jobs that this node has without these shards.
-    left: BTreeSet<UnitName>,
+    /// Units in which something waits, of jobs that this node has without these shards, and the heartbeat that named
+    /// each last.
+    left: BTreeMap<UnitName, u64>,
     /// Those of them that were looked at.
     looked_at: BTreeSet<UnitName>,
     /// Those of them that are gone.
@@ -86,7 +89,7 @@ impl GoneWatch {
             absent: Vec::new(),
             missing: BTreeMap::new(),
             gone: BTreeSet::new(),
-            left: BTreeSet::new(),
+            left: BTreeMap::new(),
             looked_at: BTreeSet::new(),
             left_gone: BTreeSet::new(),
             ending: BTreeSet::new(),
@@ -96,7 +99,10 @@ impl GoneWatch {
 
     /// A heartbeat was acknowledged. One of the nodes with the same jobs does what is to be done.
     fn step(&mut self, nodes: &Preference, identity: StoreIdentity, left: Vec<UnitName>) -> Step {
-        self.left.extend(left);
+        let named = left.into_iter().map(|unit| (unit, self.beats));
+        self.left.extend(named);
+        self.left
+            .retain(|_, named| self.beats - *named < STILL_WAITS);
         if !self.program.is_labelled() && self.left.is_empty() {
             return Step::Nothing;
         }
@@ -118,11 +124,11 @@ impl GoneWatch {
         if self.pending || !nodes.is_first_of_its_kind() {
             return Step::Nothing;
         }
-        let has_more = !self.left.is_subset(&self.looked_at);
+        let has_more = self.left.keys().any(|unit| !self.looked_at.contains(unit));
         if self.calm == LOOK_AFTER || (self.calm > LOOK_AFTER && has_more) {
             self.pending = true;
-            self.looked_at.clone_from(&self.left);
-            return Step::Look(self.left.iter().cloned().collect());
+            self.looked_at = self.left.keys().cloned().collect();
+            return Step::Look(self.left.keys().cloned().collect());
         }
         let since_look = self.calm.saturating_sub(LOOK_AFTER);
         let is_time = since_look > 0 && since_look.is_multiple_of(REGISTER_EVERY);
@@ -130,7 +136,11 @@ impl GoneWatch {
             return Step::Nothing;
         }
         let absent = self.absent.iter();
-        let due = absent.filter(|absent| self.is_over(&absent.unit));
+        let waits =
+            |absent: &&Absent| absent.application.is_some() || self.left.contains_key(&absent.unit);
+        let due = absent
+            .filter(|absent| self.is_over(&absent.unit))
+            .filter(waits);
         let due: Vec<Absent> = due.take(MAX_BATCH).cloned().collect();
         if due.is_empty() {
             return Step::Nothing;

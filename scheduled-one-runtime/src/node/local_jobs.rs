@@ -79,9 +79,8 @@ impl LocalJobs {
         let tick_ms = local.job.schedule().next_after(local.after_ms);
         let due_ms = tick_ms.map(|tick_ms| local.job.ticks().due_ms(tick_ms));
         let paused_until_ms = paused_until_ms(&local.directives, now_ms);
-        let is_paused = paused_until_ms > now_ms;
-        local.job.metrics.set_paused(is_paused);
-        let pause_end_ms = is_paused.then_some(paused_until_ms);
+        local.job.metrics.set_paused_until(paused_until_ms);
+        let pause_end_ms = (paused_until_ms > 0).then_some(paused_until_ms);
         match pause_end_ms.or(due_ms) {
             None | Some(i64::MAX) => self.timer.rest(index),
             Some(at_ms) => self.timer.set(at_ms, index),

@@ -9,7 +9,6 @@ mod races;
 #[path = "../test_store/mod.rs"]
 mod test_store;
 
-use std::future::IntoFuture;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,26 +73,6 @@ impl World {
     fn runs(&self) -> usize {
         self.runs.load(Ordering::SeqCst)
     }
-}
-
-/// After a restart of the store the heartbeats of all nodes are old. Whoever forgets a job may be the first to return.
-#[tokio::test]
-async fn a_job_whose_node_comes_back_in_a_moment_is_not_forgotten() {
-    let world = World::new();
-    let control = world.control();
-    let old = world.node("old", true).await;
-    world.until("it ran", async || world.runs() >= 1).await;
-    drop(old);
-    world.clock.advance(10 * SECOND);
-    let returns = async {
-        tokio::time::sleep(SECOND).await;
-        world.node("back", true).await
-    };
-    let (forgotten, back) = tokio::join!(control.forget("goes").into_future(), returns);
-    let error = forgotten.unwrap_err();
-    let is_refused = matches!(error, Error::NotGone { .. } | Error::NotYet { .. });
-    assert!(is_refused, "{error}");
-    back.shutdown(SECOND).await;
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ async fn a_node_that_claims_nothing_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_without_room_is_named() {
+async fn a_limited_node_is_named() {
     let mut cluster = Cluster::new(SECOND);
     let one = |builder: SchedulerBuilder| builder.max_running(1);
     // Its run lasts an hour.
@@ -104,6 +104,6 @@ async fn a_node_without_room_is_named() {
     cluster.start_as(0..12, one, |job| job).await;
     tokio::time::sleep(20 * SECOND).await;
     let reasons = reasons(&cluster, 12, since_ms).await;
-    let in_its_place = "in the place of n2: it had no room in time";
+    let in_its_place = "in the place of n2: it has a limit, and had not claimed it";
     assert!(texts(&reasons).contains(in_its_place), "{reasons:?}");
 }

@@ -54,7 +54,9 @@ impl Preference {
         };
         let why = match () {
             () if self.idle.contains(&first.key) => "it claims nothing",
-            () if self.is_limited_for(first, units, unit) => "it had no room in time",
+            () if self.is_limited_for(first, units, unit) => {
+                "it has a limit, and had not claimed it"
+            }
             () => "it had not claimed it",
         };
         format!("in the place of {}: {why}", first.name)
