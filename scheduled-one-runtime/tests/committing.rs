@@ -29,7 +29,7 @@ async fn a_commit_whose_reply_was_lost_is_no_lost_lease() {
     let lines = scheduler.ledger("job", 9).await.expect("a ledger");
     let metrics = scheduler.openmetrics();
     // It is the first run; ticks that are due meanwhile may be skipped for it.
-    let of_lost = lines.iter().filter(|line| line.attempt.is_some()).last();
+    let of_lost = lines.iter().rfind(|line| line.attempt.is_some());
     let outcome = of_lost.map(|line| line.outcome);
     assert_eq!(outcome, Some(Outcome::Ok), "{lines:?}");
     let lost = metrics
