@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scheduled_one_protocol::message::{
-    Caller, ControlReply, JobList, JobsDigest, MAX_BATCH, Member, Reply,
+    Caller, ControlReply, JobList, JobsDigest, MAX_BATCH, Member, Reply, Watermarks,
 };
 use scheduled_one_protocol::{Bucket, ScheduleId, Store, UnitName};
 use scheduled_one_schedule::{Calendar, distance};
@@ -246,18 +246,21 @@ impl Control {
         if scheduled_one_schedule::name::check_stored_name(job).is_err() {
             return Ok(false);
         }
+        let was_seen = self.first_marks(job).await?.decided_to().is_some();
         let store = self.reader(job);
-        let units = [UnitName::new(job, 0)];
-        let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
-        let was_seen = status.iter().any(|unit| unit.marks.decided_to().is_some());
         Ok(was_seen || !ask(|| store.ledger(job, 1)).await?.is_empty())
     }
 
     /// Whether a node has ever registered a job, which no node does with `scope = every_node`. It costs one request.
     pub(crate) async fn was_registered(&self, job: &str) -> Result<bool, Error> {
+        Ok(self.first_marks(job).await?.first_seen_ms.is_some())
+    }
+
+    /// The watermarks of a job's first unit.
+    async fn first_marks(&self, job: &str) -> Result<Watermarks, Error> {
         let units = [UnitName::new(job, 0)];
         let store = self.reader(job);
         let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
-        Ok(status.iter().any(|unit| unit.marks.first_seen_ms.is_some()))
+        Ok(status.first().map(|unit| unit.marks).unwrap_or_default())
     }
 }

@@ -43,6 +43,17 @@ pub(crate) fn user(name: &str, rights: Rights) -> impl Access + use<> {
     move |_: &http::request::Parts| Decision::Allow(user.clone())
 }
 
+fn caller(node: &str, name: &str) -> Caller {
+    Caller {
+        node: node.to_owned(),
+        name: name.to_owned(),
+        quarantine_ms: 0,
+        margin_ms: 0,
+        ledger_limit: 100,
+        buckets: 1,
+    }
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(user("ann", Rights::all())).await
@@ -132,14 +143,7 @@ impl World {
         let protocol = format!("{}{VERSION}", JobList::PROTOCOL);
         let entries: Vec<String> = jobs.chain([protocol]).collect();
         let list = JobList::new(entries.iter().map(String::as_str));
-        let caller = Caller {
-            node: "another".to_owned(),
-            name: name.to_owned(),
-            quarantine_ms: 0,
-            margin_ms: 0,
-            ledger_limit: 100,
-            buckets: 1,
-        };
+        let caller = caller("another", name);
         let heartbeat = Heartbeat {
             jobs: list.digest(),
             job_list: Some(list),
@@ -151,14 +155,7 @@ impl World {
 
     /// Writes a line into a ledger, as somebody may who writes into the store.
     pub(crate) async fn record(&self, line: LedgerRecord) {
-        let caller = Caller {
-            node: "another".to_owned(),
-            name: "another".to_owned(),
-            quarantine_ms: 0,
-            margin_ms: 0,
-            ledger_limit: 100,
-            buckets: 1,
-        };
+        let caller = caller("another", "another");
         let reply = self.store.record(&caller, &[line]).await;
         reply.expect("a reply");
     }
@@ -174,14 +171,7 @@ impl World {
 
     /// A node that shows itself once, with a wall clock that is so far off.
     pub(crate) async fn add_node_off(&self, name: &str, clock_offset_ms: Option<i64>) {
-        let caller = Caller {
-            node: name.to_owned(),
-            name: name.to_owned(),
-            quarantine_ms: 0,
-            margin_ms: 0,
-            ledger_limit: 100,
-            buckets: 1,
-        };
+        let caller = caller(name, name);
         let heartbeat = Heartbeat {
             clock_offset_ms,
             ..Heartbeat::alive()
